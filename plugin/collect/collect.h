@@ -1,0 +1,21 @@
+// Collect: runs the readers, fills the facts, watches what moves, and records what could not be had.
+#pragma once
+
+#include <chrono>
+
+#include "base/result.h"
+#include "facts/facts.h"
+#include "target/target.h"
+
+namespace hang::collect {
+
+struct Options {
+  // Time between the first and the last sample; 0 = one sample. A target that is stopped or a core gets one sample.
+  std::chrono::milliseconds interval{50};
+};
+
+// Errors end the collection only if there is nothing to classify: no process, no permission, not Python, a version
+// without a layout. Everything else becomes a gap.
+Result<facts::Snapshot> collect(Target& target, const Options& options);
+
+}  // namespace hang::collect

@@ -1,0 +1,45 @@
+// Layout: where a field of a CPython struct lies, asked by name, answered by a provider that is remembered.
+//
+// Providers, in order: the target's own _Py_DebugOffsets (3.13+), the shipped table generated from the embedding
+// headers of that minor (tables/), and the debugger's DWARF (Target::member) for fields the table does not have.
+// Rules and readers ask for a field, never for a version; versions are compared in this folder only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "cpython/runtime.h"
+#include "facts/facts.h"
+
+namespace hang::cpython::layout {
+
+// Offset 0 is a real offset; "no such field" is an Error of kind absent_field.
+struct Field {
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;  // bytes; of the whole member
+  facts::Source source = facts::Source::table;
+};
+
+class Layout {
+ public:
+  // The layout for `runtime`, or `unsupported_version` by name.
+  static Result<std::unique_ptr<Layout>> choose(Target& target, const Runtime& runtime);
+  virtual ~Layout() = default;
+
+  // field("PyThreadState", "native_thread_id"), field("_PyRuntimeState", "interpreters.head"). `absent_field` when this
+  // CPython has no such member.
+  virtual Result<Field> field(std::string_view type, std::string_view member) = 0;
+  // sizeof(type)
+  virtual Result<std::uint64_t> size_of(std::string_view type) = 0;
+  // A named integer constant of that minor's headers ("FRAME_OWNED_BY_CSTACK", "_PY_GIL_DROP_REQUEST_BIT").
+  virtual Result<std::int64_t> constant(std::string_view name) = 0;
+  [[nodiscard]] bool has(std::string_view type, std::string_view member) { return field(type, member).ok(); }
+  // Providers that answered so far, for the report.
+  [[nodiscard]] virtual std::vector<std::string> providers_used() const = 0;
+};
+
+}  // namespace hang::cpython::layout

@@ -1,0 +1,74 @@
+// Python: one CPython runtime in a target: its layout, and the readers of interpreters, GILs, thread states, frames,
+// signal state and objects. Reads only; every walk has a budget.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cpython/layout/layout.h"
+#include "cpython/object.h"
+#include "cpython/runtime.h"
+#include "facts/facts.h"
+#include "target/target.h"
+
+namespace hang::cpython {
+
+// A local variable of a frame.
+struct Local {
+  std::string name;
+  RemoteAddr value;  // NULL if unbound
+};
+
+// The few words of a GIL that the watch re-reads.
+struct GilWords {
+  bool locked = false;
+  std::uint64_t last_holder = 0, switch_number = 0;
+};
+
+// Where a thread state stands, in a form that is compared and never interpreted.
+struct Progress {
+  std::uint64_t frame = 0, instruction = 0, locals = 0;  // innermost frame, its instruction, a digest of its locals
+  bool operator==(const Progress&) const = default;
+};
+
+class Python {
+ public:
+  // Finds the runtime, chooses the layout, and checks that it fits (interpreter list closed and containing a main
+  // one, thread states pointing back to their interpreter, GIL words in range; 3.13+: shipped table against
+  // _Py_DebugOffsets). A layout that does not fit is `inconsistent` naming the field: no guess is made.
+  static Result<std::unique_ptr<Python>> open(Target& target);
+
+  // Fills snapshot.python (all but loops), appends readings for the decisive fields and gaps for what was not readable.
+  // Reading keys: "gil.N.locked", "gil.N.last_holder", "gil.N.switch_number", "signals.wakeup.fd",
+  // "signals.wakeup.warn_on_full_buffer", "signals.is_tripped", "signals.handlers.2.tripped",
+  // "signals.handlers.2.func", "interpreter.ID.ceval.gil", "tstate.0xADDR.native_thread_id".
+  Result<void> read(facts::Snapshot& snapshot);
+
+  // Cheap re-reads, for the watch.
+  Result<GilWords> gil_words(const facts::GilFacts& gil);
+  Result<Progress> progress(std::uint64_t tstate);
+  Result<RemoteAddr> current_frame(std::uint64_t tstate);
+
+  // Locals of a frame by name (fast locals, cells and free variables resolved), bounded.
+  Result<std::vector<Local>> locals(RemoteAddr frame);
+  Result<RemoteAddr> local(RemoteAddr frame, const std::string& name);
+  Result<Callable> describe_callable(RemoteAddr object);
+
+  [[nodiscard]] const Runtime& runtime() const { return runtime_; }
+  [[nodiscard]] const layout::Layout& layout() const { return *layout_; }
+  [[nodiscard]] Target& target() { return *target_; }
+  [[nodiscard]] Objects objects() { return Objects(*this); }
+
+ private:
+  Python(Target& target, Runtime runtime, std::unique_ptr<layout::Layout> layout)
+      : target_(&target), runtime_(std::move(runtime)), layout_(std::move(layout)) {}
+
+  Target* target_;
+  Runtime runtime_;
+  std::unique_ptr<layout::Layout> layout_;
+};
+
+}  // namespace hang::cpython
