@@ -1,0 +1,20 @@
+#include "target/target.h"
+
+namespace hang {
+
+Result<void> read_exact(Target& target, RemoteAddr address, std::span<std::byte> out, std::string_view field) {
+  auto count = target.read(address, out);
+  if (!count) {
+    Error error = count.error();
+    if (error.field.empty()) error.field = field;
+    if (!error.address) error.address = address;
+    return error;
+  }
+  if (*count == out.size()) return {};
+  // The missing byte, not the first one, is what a reader of the report wants to look at.
+  return Error{ErrorKind::unreadable,
+               "only " + std::to_string(*count) + " of " + std::to_string(out.size()) + " bytes are there",
+               address.field(*count), std::string(field)};
+}
+
+}  // namespace hang
