@@ -1,11 +1,14 @@
+#include "base/result.h"
+
 #include <fmt/format.h>
 
 #include "base/address.h"
-#include "base/result.h"
 
 namespace hang {
 
-std::string RemoteAddr::hex() const { return fmt::format("{:#x}", raw_); }
+std::string RemoteAddr::hex() const {
+  return fmt::format("{:#x}", raw_);
+}
 
 const char* to_string(ErrorKind kind) {
   switch (kind) {

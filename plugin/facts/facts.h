@@ -39,30 +39,43 @@ enum class TargetKind { live, core, facts, remote };
 struct TargetFacts {
   TargetKind kind = TargetKind::live;
   std::uint64_t pid = 0;
-  std::string exe;                   // path of the executable, "" if unknown
-  std::string host;                  // "native", "lldb"
-  std::uint64_t stopped_us = 0;      // how long we kept it stopped; 0 for reads without a stop
-  bool stopped_by_host = false;      // a debugger holds it (its threads are in state t because of us)
+  std::string exe;               // path of the executable, "" if unknown
+  std::string host;              // "native", "lldb"
+  std::uint64_t stopped_us = 0;  // how long we kept it stopped; 0 for reads without a stop
+  bool stopped_by_host = false;  // a debugger holds it (its threads are in state t because of us)
 };
 
 // --- the kernel's view -----------------------------------------------------------------------------------------
 
 // What a thread's system call waits for, decoded.
 enum class WaitKind {
-  none,      // not in a system call: running user code, or runnable
-  unknown,   // could not be read
-  futex, epoll, poll, select, nanosleep, read, write, accept, connect, recv, send, wait_child, signal, other
+  none,     // not in a system call: running user code, or runnable
+  unknown,  // could not be read
+  futex,
+  epoll,
+  poll,
+  select,
+  nanosleep,
+  read,
+  write,
+  accept,
+  connect,
+  recv,
+  send,
+  wait_child,
+  signal,
+  other
 };
 
 struct Wait {
   WaitKind kind = WaitKind::unknown;
-  std::int64_t syscall = -1;                 // number; -1 = not in one or unknown
-  std::string name;                          // "epoll_wait"; "" if not in one
-  std::vector<std::uint64_t> args;           // up to six
-  std::optional<int> fd;                     // epfd, read fd, ...
-  std::vector<int> fds;                      // poll/select: all of them
-  std::optional<std::uint64_t> futex;        // futex word
-  std::optional<std::int64_t> pid;           // wait_child: -1 any
+  std::int64_t syscall = -1;           // number; -1 = not in one or unknown
+  std::string name;                    // "epoll_wait"; "" if not in one
+  std::vector<std::uint64_t> args;     // up to six
+  std::optional<int> fd;               // epfd, read fd, ...
+  std::vector<int> fds;                // poll/select: all of them
+  std::optional<std::uint64_t> futex;  // futex word
+  std::optional<std::int64_t> pid;     // wait_child: -1 any
   // Time until the wait gives up by itself: -1 = never; absent = not known. For absolute deadlines, what was left.
   std::optional<std::int64_t> timeout_ms;
 };
@@ -71,13 +84,13 @@ struct Wait {
 struct ThreadFacts {
   std::uint64_t tid = 0;
   std::string comm;
-  std::optional<char> state;                       // R S D T t Z X
+  std::optional<char> state;  // R S D T t Z X
   Wait wait;
-  std::optional<std::uint64_t> cpu_ns;             // on-CPU time since start
+  std::optional<std::uint64_t> cpu_ns;  // on-CPU time since start
   std::optional<std::uint64_t> voluntary_switches, involuntary_switches;
-  std::optional<std::uint64_t> sig_blk, sig_pnd;   // masks, bit n-1 = signal n
-  std::optional<std::uint64_t> pc;                 // where a debugger could tell
-  std::string native_symbol, native_module;        // of pc; "" if unknown
+  std::optional<std::uint64_t> sig_blk, sig_pnd;  // masks, bit n-1 = signal n
+  std::optional<std::uint64_t> pc;                // where a debugger could tell
+  std::string native_symbol, native_module;       // of pc; "" if unknown
 };
 
 struct ChildFacts {
@@ -90,14 +103,31 @@ struct ProcessFacts {
   std::optional<char> state;
   std::optional<std::int64_t> ppid, pgrp, session, tty_nr, tpgid, tracer_pid;
   std::optional<std::uint64_t> sig_ign, sig_cgt, shd_pnd;
-  std::optional<std::uint64_t> start_ticks;        // since boot, clock ticks
+  std::optional<std::uint64_t> start_ticks;  // since boot, clock ticks
   std::vector<std::string> cmdline;
   std::vector<ChildFacts> children;
 };
 
 enum class FdType {
-  unknown, regular, directory, chr, tty, block, pipe, fifo, unix_socket, inet_socket, netlink_socket, other_socket,
-  epoll, eventfd, signalfd, timerfd, pidfd, inotify, anon
+  unknown,
+  regular,
+  directory,
+  chr,
+  tty,
+  block,
+  pipe,
+  fifo,
+  unix_socket,
+  inet_socket,
+  netlink_socket,
+  other_socket,
+  epoll,
+  eventfd,
+  signalfd,
+  timerfd,
+  pidfd,
+  inotify,
+  anon
 };
 
 // Somebody who has a kernel object open.
@@ -110,82 +140,82 @@ struct Holder {
 
 struct UnixSocketFacts {
   std::uint64_t inode = 0;
-  std::string type;                                // "stream", "dgram", "seqpacket"
-  std::string state;                               // "established", "listen", "unconnected", ...
-  std::string path;                                // bound name, "" if none
-  std::optional<std::uint64_t> peer_inode;         // 0 = sock_diag says there is no peer
-  std::vector<Holder> peer_holders;                // who has the other end open, this process included
-  bool holders_complete = false;                   // every process' fd table could be read
-  std::optional<std::uint64_t> rqueue;             // stream: unread bytes; listen: waiting connections
+  std::string type;                         // "stream", "dgram", "seqpacket"
+  std::string state;                        // "established", "listen", "unconnected", ...
+  std::string path;                         // bound name, "" if none
+  std::optional<std::uint64_t> peer_inode;  // 0 = sock_diag says there is no peer
+  std::vector<Holder> peer_holders;         // who has the other end open, this process included
+  bool holders_complete = false;            // every process' fd table could be read
+  std::optional<std::uint64_t> rqueue;      // stream: unread bytes; listen: waiting connections
   std::optional<std::uint64_t> wqueue;
   std::optional<std::uint64_t> wmem_alloc, sndbuf, rcvbuf;  // bytes of kernel memory, not payload
-  std::optional<std::uint64_t> shutdown;           // mask: 1 no more reads, 2 no more writes
+  std::optional<std::uint64_t> shutdown;                    // mask: 1 no more reads, 2 no more writes
 };
 
 struct InetSocketFacts {
-  std::string protocol;                            // "tcp", "tcp6", "udp", "udp6", "raw"
-  std::string local, remote;                       // "127.0.0.1:80"
-  std::string state;                               // "ESTABLISHED", "LISTEN", ... as ss prints them
+  std::string protocol;       // "tcp", "tcp6", "udp", "udp6", "raw"
+  std::string local, remote;  // "127.0.0.1:80"
+  std::string state;          // "ESTABLISHED", "LISTEN", ... as ss prints them
   std::uint64_t rqueue = 0, wqueue = 0;
-  bool peer_local = false;                         // the other end is a socket of this machine
+  bool peer_local = false;  // the other end is a socket of this machine
   std::vector<Holder> peer_holders;
 };
 
 struct PipeFacts {
   std::uint64_t inode = 0;
-  std::optional<std::uint64_t> unread, capacity;   // bytes; absent if not permitted to ask
-  std::vector<Holder> readers, writers;            // this process included
+  std::optional<std::uint64_t> unread, capacity;  // bytes; absent if not permitted to ask
+  std::vector<Holder> readers, writers;           // this process included
   bool holders_complete = false;
 };
 
 struct EpollWatch {
   int fd = -1;
-  std::uint32_t events = 0;                        // EPOLLIN, ...
+  std::uint32_t events = 0;  // EPOLLIN, ...
   std::uint64_t inode = 0;
 };
 
 struct FdFacts {
   int fd = -1;
   FdType type = FdType::unknown;
-  std::string target;                              // readlink of /proc/PID/fd/N
+  std::string target;  // readlink of /proc/PID/fd/N
   std::uint64_t inode = 0;
   bool readable = true, writable = true;
   bool cloexec = false;
   std::optional<UnixSocketFacts> unix_socket;
   std::optional<InetSocketFacts> inet;
   std::optional<PipeFacts> pipe;
-  std::vector<EpollWatch> epoll;                   // type epoll
-  std::optional<std::int64_t> pid;                 // type pidfd; -1 = that process has ended
-  std::optional<std::uint64_t> timer_ms;           // type timerfd: until it fires; absent = disarmed
+  std::vector<EpollWatch> epoll;          // type epoll
+  std::optional<std::int64_t> pid;        // type pidfd; -1 = that process has ended
+  std::optional<std::uint64_t> timer_ms;  // type timerfd: until it fires; absent = disarmed
 };
 
 struct KernelFacts {
   ProcessFacts process;
   std::vector<FdFacts> fds;
-  bool fds_known = false;                          // false for a core: an empty list means nothing then
+  bool fds_known = false;  // false for a core: an empty list means nothing then
 };
 
 // --- CPython's view --------------------------------------------------------------------------------------------
 
 struct FrameFacts {
-  std::uint64_t address = 0;                       // _PyInterpreterFrame
-  std::string function;                            // co_qualname
-  std::string file;                                // co_filename
-  int line = 0;                                    // 0 = unknown
-  bool entry = false;                              // a C caller entered the eval loop just outside this frame
-  std::optional<std::uint64_t> instruction;        // address of the current code unit
+  std::uint64_t address = 0;                 // _PyInterpreterFrame
+  std::string function;                      // co_qualname
+  std::string file;                          // co_filename
+  int line = 0;                              // 0 = unknown
+  bool entry = false;                        // a C caller entered the eval loop just outside this frame
+  std::optional<std::uint64_t> instruction;  // address of the current code unit
 };
 
 struct ThreadStateFacts {
-  std::uint64_t address = 0;                       // PyThreadState
+  std::uint64_t address = 0;  // PyThreadState
   std::int64_t interpreter = 0;
-  std::uint64_t tid = 0;                           // native_thread_id; 0 = never ran
-  std::uint64_t thread_id = 0;                     // pthread_t
-  std::string name;                                // threading.Thread._name; "" if not in threading._active
+  std::uint64_t tid = 0;        // native_thread_id; 0 = never ran
+  std::uint64_t thread_id = 0;  // pthread_t
+  std::string name;             // threading.Thread._name; "" if not in threading._active
   std::optional<bool> daemon;
-  std::optional<bool> bound_gilstate, attached;    // attached: 3.13+ state != DETACHED; 3.12 _status.active
-  std::optional<bool> drop_request;                // somebody asked the holder to drop the GIL, where it can see it
-  std::vector<FrameFacts> frames;                  // innermost first
+  std::optional<bool> bound_gilstate, attached;  // attached: 3.13+ state != DETACHED; 3.12 _status.active
+  std::optional<bool> drop_request;              // somebody asked the holder to drop the GIL, where it can see it
+  std::vector<FrameFacts> frames;                // innermost first
   bool frames_complete = true;
 };
 
@@ -193,38 +223,49 @@ struct InterpreterFacts {
   std::int64_t id = 0;
   std::uint64_t address = 0;
   bool is_main = false;
-  int gil = -1;                                    // index into PythonFacts::gils
-  std::optional<bool> own_gil;                     // 3.12+
+  int gil = -1;                 // index into PythonFacts::gils
+  std::optional<bool> own_gil;  // 3.12+
   std::optional<bool> shares_main_gil;
-  std::optional<bool> legacy;                      // configured like Py_NewInterpreter; absent on 3.11: not recorded
-  std::optional<bool> running_main;                // somebody is inside exec()/call() on it (3.13+ threads.main)
-  std::optional<std::int64_t> whence;              // 3.13+: _PyInterpreterState_WHENCE_*
+  std::optional<bool> legacy;          // configured like Py_NewInterpreter; absent on 3.11: not recorded
+  std::optional<bool> running_main;    // somebody is inside exec()/call() on it (3.13+ threads.main)
+  std::optional<std::int64_t> whence;  // 3.13+: _PyInterpreterState_WHENCE_*
   std::optional<bool> finalizing;
 };
 
 struct GilFacts {
   std::uint64_t address = 0;
   std::optional<bool> locked;
-  std::optional<std::uint64_t> last_holder;        // PyThreadState that has or last had it
+  std::optional<std::uint64_t> last_holder;  // PyThreadState that has or last had it
   std::optional<std::uint64_t> switch_number;
   std::optional<std::uint64_t> interval_us;
-  std::uint64_t cond = 0, cond_size = 0;           // a futex word in here = waits for this GIL
+  std::uint64_t cond = 0, cond_size = 0;  // a futex word in here = waits for this GIL
   std::uint64_t mutex = 0, mutex_size = 0;
-  std::vector<std::int64_t> interpreters;          // sharers
-  std::optional<bool> drop_request_seen_by_holder; // the eval loop of the holder would notice a waiter (see G/S rules)
+  std::vector<std::int64_t> interpreters;           // sharers
+  std::optional<bool> drop_request_seen_by_holder;  // the eval loop of the holder would notice a waiter (see G/S rules)
 };
 
-enum class HandlerKind { unknown, none, default_int_handler, sig_dfl, sig_ign, function, method, builtin, partial, other };
+enum class HandlerKind {
+  unknown,
+  none,
+  default_int_handler,
+  sig_dfl,
+  sig_ign,
+  function,
+  method,
+  builtin,
+  partial,
+  other
+};
 
 struct SignalFacts {
   std::optional<int> wakeup_fd;
   std::optional<bool> warn_on_full_buffer;
   std::optional<bool> is_tripped;
-  std::vector<int> tripped;                        // signal numbers with Handlers[n].tripped
+  std::vector<int> tripped;  // signal numbers with Handlers[n].tripped
   std::optional<bool> sigint_tripped;
   HandlerKind sigint_handler = HandlerKind::unknown;
-  std::string sigint_handler_name;                 // qualname, "asyncio.runners.Runner._on_sigint"
-  std::string sigint_handler_file;                 // of a Python function
+  std::string sigint_handler_name;  // qualname, "asyncio.runners.Runner._on_sigint"
+  std::string sigint_handler_file;  // of a Python function
   int sigint_handler_line = 0;
   // asyncio.Runner._interrupt_count when the handler is its _on_sigint: >= 1 means the next SIGINT raises at once.
   std::optional<std::int64_t> runner_interrupt_count;
@@ -232,39 +273,54 @@ struct SignalFacts {
 
 enum class LoopKind { asyncio, trio, unknown };
 
+// A task of a loop.
+struct TaskFacts {
+  std::uint64_t object = 0;
+  std::string name;
+  bool main = false;               // the task that the run function waits for
+  bool system = false;             // the framework's own (trio's init and system tasks)
+  std::vector<FrameFacts> frames;  // of its coroutine, innermost first
+  std::string waits_on;            // type of what the innermost await waits for: "_asyncio.Future"
+};
+
 // An event loop that is being run by a thread, seen from that thread's frames and the loop object's attributes.
 struct LoopFacts {
   LoopKind kind = LoopKind::unknown;
   std::uint64_t tid = 0;
   std::uint64_t tstate = 0;
   std::int64_t interpreter = 0;
-  std::string run_function;                        // the frame that drives it: "BaseEventLoop.run_forever"
-  std::uint64_t object = 0;                        // the loop or runner object; 0 if not found
-  bool in_selector = false;                        // innermost Python frame is the loop's own wait
+  std::string run_function;  // the frame that drives it: "BaseEventLoop.run_forever"
+  std::uint64_t object = 0;  // the loop or runner object; 0 if not found
+  bool in_selector = false;  // innermost Python frame is the loop's own wait
   // The innermost frame that is neither the loop's nor the framework's, below a running step: what user code it runs.
-  std::optional<int> user_frame;                   // index into the thread state's frames
-  std::optional<std::int64_t> ready;               // asyncio: len(loop._ready); trio: len(runner.runq)
-  std::optional<std::int64_t> scheduled;           // asyncio: live timers; trio: deadlines
-  std::optional<std::int64_t> tasks;               // trio: len(runner.tasks)
-  std::optional<int> wakeup_reader, wakeup_writer; // its own self-pipe / wakeup socketpair
-  std::vector<int> own_fds;                        // every fd that exists only to wake this loop
+  std::optional<int> user_frame;                    // index into the thread state's frames
+  std::optional<std::int64_t> ready;                // asyncio: len(loop._ready); trio: len(runner.runq)
+  std::optional<std::int64_t> scheduled;            // asyncio: live timers; trio: deadlines
+  std::vector<TaskFacts> tasks;                     // not finished; framework order
+  bool tasks_known = false;                         // false: an empty list means nothing
+  std::optional<int> wakeup_reader, wakeup_writer;  // its own self-pipe / wakeup socketpair
+  std::vector<int> own_fds;                         // every fd that exists only to wake this loop
   std::optional<int> epfd;
-  std::vector<int> signal_handlers;                // asyncio add_signal_handler: signal numbers
-  std::optional<bool> is_guest;                    // trio
+  std::vector<int> signal_handlers;  // asyncio add_signal_handler: signal numbers
+  std::optional<bool> is_guest;      // trio
   std::optional<bool> stopping, closed;
-  std::optional<bool> executor_busy;               // asyncio: a default-executor worker runs something
+  std::optional<bool> executor_busy;  // asyncio: a default-executor worker runs something
+  // Other threads whose frames lead to this loop (its object or its wakeup socket) within the search budget: they can
+  // still call into it. Only meaningful if wakers_searched.
+  std::vector<std::uint64_t> wakers;
+  bool wakers_searched = false;
 };
 
 struct PythonFacts {
-  std::string version;                             // "3.13.0"
+  std::string version;  // "3.13.0"
   std::uint32_t hexversion = 0;
-  std::vector<std::string> build;                  // "release" | "debug", "free-threaded"
-  std::string library;                             // the file that holds _PyRuntime
-  std::uint64_t runtime = 0;                       // &_PyRuntime
-  std::vector<std::string> providers;              // layout providers used, in order of preference
+  std::vector<std::string> build;      // "release" | "debug", "free-threaded"
+  std::string library;                 // the file that holds _PyRuntime
+  std::uint64_t runtime = 0;           // &_PyRuntime
+  std::vector<std::string> providers;  // layout providers used, in order of preference
   std::optional<bool> finalizing;
-  std::uint64_t main_tid = 0;                      // native thread id of the main thread
-  std::vector<InterpreterFacts> interpreters;      // as in memory: newest first
+  std::uint64_t main_tid = 0;                  // native thread id of the main thread
+  std::vector<InterpreterFacts> interpreters;  // as in memory: newest first
   std::vector<ThreadStateFacts> thread_states;
   std::vector<GilFacts> gils;
   SignalFacts signals;
@@ -276,28 +332,28 @@ struct PythonFacts {
 
 struct ThreadWatch {
   std::uint64_t tid = 0;
-  std::uint64_t cpu_ns = 0;                        // used during the watch
+  std::uint64_t cpu_ns = 0;  // used during the watch
   std::uint64_t voluntary_switches = 0, involuntary_switches = 0;
-  int reads = 0, running_reads = 0;                // how often it was seen not in a system call
-  bool wait_changed = false;                       // a different system call or first argument was seen
+  int reads = 0, running_reads = 0;  // how often it was seen not in a system call
+  bool wait_changed = false;         // a different system call or first argument was seen
 };
 
 struct StateWatch {
   std::uint64_t tstate = 0;
   int reads = 0;
-  int changes = 0;                                 // reads in which the innermost frame or instruction had moved
+  int changes = 0;  // reads in which the innermost frame or instruction had moved
 };
 
 struct GilWatch {
   int gil = 0;
   int reads = 0, locked_reads = 0;
   int holder_changes = 0;
-  std::uint64_t switches = 0;                      // switch_number after minus before
+  std::uint64_t switches = 0;  // switch_number after minus before
 };
 
 struct Watch {
-  double ms = 0;                                   // 0 = a single sample: nothing is known about movement
-  std::string skipped;                             // why there was one sample only ("--interval 0", "a core")
+  double ms = 0;        // 0 = a single sample: nothing is known about movement
+  std::string skipped;  // why there was one sample only ("--interval 0", "a core")
   std::vector<ThreadWatch> threads;
   std::vector<StateWatch> states;
   std::vector<GilWatch> gils;
@@ -307,9 +363,9 @@ struct Watch {
 
 struct Snapshot {
   int schema_version = kSchemaVersion;
-  std::string taken_at;                            // UTC, ISO 8601
+  std::string taken_at;  // UTC, ISO 8601
   TargetFacts target;
-  std::vector<ThreadFacts> threads;                // kernel threads
+  std::vector<ThreadFacts> threads;  // kernel threads
   KernelFacts kernel;
   std::optional<PythonFacts> python;
   Watch watch;

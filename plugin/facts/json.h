@@ -1,7 +1,6 @@
 // JSON form of the facts: written by `hang classify --save-facts FILE`, read by `hang classify --facts FILE`.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
@@ -10,10 +9,11 @@
 
 namespace hang::facts {
 
-nlohmann::ordered_json to_json_value(const Snapshot& snapshot);
+// The whole model, one member a line where it nests; keys are the members' names.
 std::string to_json_text(const Snapshot& snapshot);
 
-// Errors: `io` with the position for text that is not JSON, a wrong type, or a schema_version this build does not know.
+// Errors: `io` with the position for text that is not JSON, a wrong type, an unknown name of an enumeration, or a
+// schema_version that this build does not know. Members that are missing keep their defaults ("not read").
 Result<Snapshot> from_json_text(std::string_view text);
 
 }  // namespace hang::facts

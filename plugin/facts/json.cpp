@@ -1,0 +1,99 @@
+#include "facts/json.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "facts/names.h"
+
+// An optional is null in JSON: "not read" survives the round trip.
+template <typename T>
+struct nlohmann::adl_serializer<std::optional<T>> {
+  static void to_json(json& j, const std::optional<T>& value) { j = value ? json(*value) : json(nullptr); }
+  static void from_json(const json& j, std::optional<T>& value) {
+    value = j.is_null() ? std::nullopt : std::optional<T>(j.get<T>());
+  }
+};
+
+// A thread state letter is one character of text, not a number.
+template <>
+struct nlohmann::adl_serializer<char> {
+  static void to_json(json& j, const char& value) { j = std::string(1, value); }
+  static void from_json(const json& j, char& value) {
+    const auto& text = j.get_ref<const std::string&>();
+    value = text.empty() ? '?' : text.front();
+  }
+};
+
+namespace hang::facts {
+
+template <Named Enum>
+void to_json(nlohmann::json& j, const Enum& value) {
+  j = std::string(name_of(value));
+}
+
+template <Named Enum>
+void from_json(const nlohmann::json& j, Enum& value) {
+  const auto& name = j.get_ref<const std::string&>();
+  auto known = from_name<Enum>(name);
+  if (!known) throw nlohmann::json::other_error::create(501, "unknown name \"" + name + "\"", &j);
+  value = *known;
+}
+
+#define HANG_JSON NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT
+HANG_JSON(Reading, key, field, address, value, source)
+HANG_JSON(Gap, what, why, would_decide)
+HANG_JSON(TargetFacts, kind, pid, exe, host, stopped_us, stopped_by_host)
+HANG_JSON(Wait, kind, syscall, name, args, fd, fds, futex, pid, timeout_ms)
+HANG_JSON(ThreadFacts, tid, comm, state, wait, cpu_ns, voluntary_switches, involuntary_switches, sig_blk, sig_pnd, pc,
+          native_symbol, native_module)
+HANG_JSON(ChildFacts, pid, comm, state)
+HANG_JSON(ProcessFacts, state, ppid, pgrp, session, tty_nr, tpgid, tracer_pid, sig_ign, sig_cgt, shd_pnd, start_ticks,
+          cmdline, children)
+HANG_JSON(Holder, pid, fd, comm, readable, writable)
+HANG_JSON(UnixSocketFacts, inode, type, state, path, peer_inode, peer_holders, holders_complete, rqueue, wqueue,
+          wmem_alloc, sndbuf, rcvbuf, shutdown)
+HANG_JSON(InetSocketFacts, protocol, local, remote, state, rqueue, wqueue, peer_local, peer_holders)
+HANG_JSON(PipeFacts, inode, unread, capacity, readers, writers, holders_complete)
+HANG_JSON(EpollWatch, fd, events, inode)
+HANG_JSON(FdFacts, fd, type, target, inode, readable, writable, cloexec, unix_socket, inet, pipe, epoll, pid, timer_ms)
+HANG_JSON(KernelFacts, process, fds, fds_known)
+HANG_JSON(FrameFacts, address, function, file, line, entry, instruction)
+HANG_JSON(ThreadStateFacts, address, interpreter, tid, thread_id, name, daemon, bound_gilstate, attached, drop_request,
+          frames, frames_complete)
+HANG_JSON(InterpreterFacts, id, address, is_main, gil, own_gil, shares_main_gil, legacy, running_main, whence,
+          finalizing)
+HANG_JSON(GilFacts, address, locked, last_holder, switch_number, interval_us, cond, cond_size, mutex, mutex_size,
+          interpreters, drop_request_seen_by_holder)
+HANG_JSON(SignalFacts, wakeup_fd, warn_on_full_buffer, is_tripped, tripped, sigint_tripped, sigint_handler,
+          sigint_handler_name, sigint_handler_file, sigint_handler_line, runner_interrupt_count)
+HANG_JSON(TaskFacts, object, name, main, system, frames, waits_on)
+HANG_JSON(LoopFacts, kind, tid, tstate, interpreter, run_function, object, in_selector, user_frame, ready, scheduled,
+          tasks, tasks_known, wakeup_reader, wakeup_writer, own_fds, epfd, signal_handlers, is_guest, stopping, closed,
+          executor_busy, wakers, wakers_searched)
+HANG_JSON(PythonFacts, version, hexversion, build, library, runtime, providers, finalizing, main_tid, interpreters,
+          thread_states, gils, signals, loops)
+HANG_JSON(ThreadWatch, tid, cpu_ns, voluntary_switches, involuntary_switches, reads, running_reads, wait_changed)
+HANG_JSON(StateWatch, tstate, reads, changes)
+HANG_JSON(GilWatch, gil, reads, locked_reads, holder_changes, switches)
+HANG_JSON(Watch, ms, skipped, threads, states, gils)
+HANG_JSON(Snapshot, schema_version, taken_at, target, threads, kernel, python, watch, readings, gaps)
+#undef HANG_JSON
+
+std::string to_json_text(const Snapshot& snapshot) {
+  // Names read from a process need not be UTF-8; replacing beats refusing.
+  return nlohmann::json(snapshot).dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+Result<Snapshot> from_json_text(std::string_view text) try {
+  auto parsed = nlohmann::json::parse(text);
+  int version = parsed.value("schema_version", 0);
+  if (version != kSchemaVersion) {
+    return Error{ErrorKind::io,
+                 fmt::format("facts have schema_version {}, this hang reads {}", version, kSchemaVersion)};
+  }
+  return parsed.get<Snapshot>();
+} catch (const nlohmann::json::exception& failure) {
+  return Error{ErrorKind::io, fmt::format("not a facts file: {}", failure.what())};
+}
+
+}  // namespace hang::facts
