@@ -14,12 +14,14 @@ namespace hang::commands {
 
 // What a host gives a command.
 struct Host {
-  std::string name;                // "lldb", "cli"
+  std::string name;  // "lldb", "cli"
   // The target that the host is looking at already (a debugger's); null if the command line says which (-p, --facts).
   Target* target = nullptr;
   // Opens a live process by pid without a debugger; null in a debugger.
   std::function<Result<std::unique_ptr<Target>>(std::uint64_t pid)> open_process;
-  report::Style style;
+  // A debugger without a usable target: why, and what to do about it ("no process: attach to one ...").
+  std::string no_target;
+  report::Style style;  // color: what --color auto means here
 };
 
 // What a command produced. Hosts print `out` and `err` to where they belong and pass `exit_code` on.
@@ -28,13 +30,24 @@ struct Output {
   int exit_code = 0;  // 0 no hang, 1 a hang was named, 2 usage or target unreadable, 3 undetermined
 };
 
+struct OptionInfo {
+  std::string flags;         // "-p,--pid"; "COMMAND" for a positional argument
+  std::string value;         // "MS"; "" for a switch
+  std::string help;          // one sentence
+  bool in_debuggers = true;  // false: the debugger has that already (-p)
+};
+
 struct CommandInfo {
   std::string name, summary, help;
   std::vector<std::string> examples;
+  std::vector<OptionInfo> options;
 };
 const std::vector<CommandInfo>& command_list();
 
-// Runs `hang ARGS...`. Never throws.
+// Runs `hang ARGS...` (ARGS without the word hang). Never throws.
 Output run(const std::vector<std::string>& args, const Host& host);
+
+// docs/commands.md, generated: `hang help --markdown`.
+std::string commands_markdown();
 
 }  // namespace hang::commands

@@ -1,0 +1,173 @@
+#include "commands/arguments.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <string_view>
+#include <utility>
+
+namespace hang::commands {
+namespace {
+
+// An hour: longer is a mistake in the unit.
+constexpr std::int64_t kMaxIntervalMs = 3'600'000;
+// PID_MAX_LIMIT on 64 bits (include/linux/threads.h).
+constexpr std::uint64_t kMaxPid = 4 * 1024 * 1024;
+
+struct Option {
+  OptionInfo info;
+  OptionSet set;
+  bool hidden;
+  CLI::Option* (*bind)(CLI::App& app, const std::string& flags, Arguments& arguments);
+};
+
+// One option, so that a bare PID beside -p is refused as the second pid that it is.
+CLI::Option* bind_pid(CLI::App& app, const std::string& flags, Arguments& arguments) {
+  return app.add_option(flags + ",PID", arguments.pid)->check(CLI::Range(std::uint64_t{1}, kMaxPid).description(""));
+}
+
+CLI::Option* bind_interval(CLI::App& app, const std::string& flags, Arguments& arguments) {
+  return app
+      .add_option_function<std::int64_t>(
+          flags, [&arguments](const std::int64_t& ms) { arguments.interval = std::chrono::milliseconds(ms); })
+      ->check(CLI::Range(std::int64_t{0}, kMaxIntervalMs).description(""));
+}
+
+// An option whose value is one of a few words.
+template <typename Enum>
+CLI::Option* bind_choice(CLI::App& app, const std::string& flags, Enum& out,
+                         std::vector<std::pair<std::string, Enum>> words) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : words) names.push_back(name);
+  return app
+      .add_option_function<std::string>(flags,
+                                        [&out, words = std::move(words)](const std::string& word) {
+                                          for (const auto& [name, value] : words)
+                                            if (name == word) out = value;
+                                        })
+      ->check(CLI::IsMember(names).description(""));
+}
+
+// A function, not a static: nothing is built in a process that never asks.
+std::vector<Option> options() {
+  constexpr auto report = OptionSet::report;
+  return {
+      {{"-p,--pid", "PID", "The process to look at; it is not stopped. A bare PID does the same.", false},
+       report,
+       false,
+       bind_pid},
+      {{"--facts", "FILE", "Facts saved earlier with --save-facts, instead of a process."},
+       report,
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) { return app.add_option(flags, a.facts_file); }},
+      {{"--save-facts", "FILE", "Also write everything that was read to FILE, as JSON."},
+       report,
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) { return app.add_option(flags, a.save_file); }},
+      {{"--interval", "MS",
+        "Time between the first and the last sample in milliseconds, default 50; 0 takes one sample. A stopped process "
+        "and a core get one sample."},
+       report,
+       false,
+       bind_interval},
+      {{"--format", "text|json", "Text for people (default) or JSON for programs."},
+       report,
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) {
+         return bind_choice<Format>(app, flags, a.format, {{"text", Format::text}, {"json", Format::json}});
+       }},
+      {{"-v,--verbose", "", "All evidence, all steps, all findings."},
+       report,
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) { return app.add_flag(flags, a.verbose); }},
+      {{"--color", "auto|always|never", "Colour: on a terminal (default), always or never."},
+       report,
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) {
+         return bind_choice<Color>(app, flags, a.color,
+                                   {{"auto", Color::automatic}, {"always", Color::always}, {"never", Color::never}});
+       }},
+      {{"-h,--help", "", "This help."},
+       report,
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) { return app.add_flag(flags, a.help); }},
+      {{"COMMAND", "", "The command to explain; without one, the list of commands."},
+       OptionSet::help,
+       false,
+       [](CLI::App& app, const std::string&, Arguments& a) { return app.add_option("command", a.topic); }},
+      {{"--markdown", "", ""},
+       OptionSet::help,
+       true,
+       [](CLI::App& app, const std::string& flags, Arguments& a) { return app.add_flag(flags, a.markdown); }},
+      {{"-h,--help", "", ""},
+       OptionSet::help,
+       true,
+       [](CLI::App& app, const std::string& flags, Arguments& a) { return app.add_flag(flags, a.help); }},
+  };
+}
+
+// True if `word` is one of the flags "-p,--pid", also as "--pid=1".
+bool is_flag(std::string_view word, std::string_view flags) {
+  word = word.substr(0, word.find('='));
+  while (!flags.empty()) {
+    auto comma = std::min(flags.find(','), flags.size());
+    if (word == flags.substr(0, comma)) return true;
+    flags.remove_prefix(std::min(comma + 1, flags.size()));
+  }
+  return false;
+}
+
+Error usage(std::string message) {
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  while (message.ends_with(' ') || message.ends_with('.')) message.pop_back();
+  return Error{ErrorKind::usage, std::move(message)};
+}
+
+std::optional<Error> refuse_in_debugger(const std::vector<Option>& all, std::span<const std::string> words) {
+  for (const auto& word : words) {
+    for (const auto& option : all) {
+      if (!option.info.in_debuggers && is_flag(word, option.info.flags)) {
+        return usage(word + " is for the command line: here the target is the debugger's own");
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+Result<Arguments> parse_with_cli11(OptionSet set, std::span<const std::string> words, bool debugger) {
+  const auto all = options();
+  if (debugger) {
+    if (auto error = refuse_in_debugger(all, words)) return *error;
+  }
+  Arguments arguments;
+  CLI::App app;
+  app.set_help_flag();  // help is ours: the same text in every host
+  for (const auto& option : all) {
+    if (option.set != set || (debugger && !option.info.in_debuggers)) continue;
+    auto* bound = option.bind(app, option.info.flags, arguments);
+    if (!option.info.value.empty()) bound->type_name(option.info.value);  // CLI11's word for it in its errors
+  }
+  app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes them last first
+  return arguments;
+}
+
+}  // namespace
+
+std::vector<OptionInfo> option_list(OptionSet set) {
+  std::vector<OptionInfo> list;
+  for (const auto& option : options()) {
+    if (option.set == set && !option.hidden) list.push_back(option.info);
+  }
+  return list;
+}
+
+Result<Arguments> parse(OptionSet set, std::span<const std::string> words, bool debugger) {
+  try {
+    return parse_with_cli11(set, words, debugger);
+  } catch (const std::exception& error) {  // CLI11 reports by throwing
+    return usage(error.what());
+  }
+}
+
+}  // namespace hang::commands

@@ -1,0 +1,41 @@
+// Arguments: the command line of one command, parsed by the table of options that every host shares.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "commands/commands.h"
+
+namespace hang::commands {
+
+enum class Format { text, json };
+enum class Color { automatic, always, never };
+
+struct Arguments {
+  std::optional<std::uint64_t> pid;   // -p
+  std::string facts_file, save_file;  // "" = not given
+  std::chrono::milliseconds interval{50};
+  Format format = Format::text;
+  Color color = Color::automatic;
+  bool verbose = false;
+  bool help = false;  // -h: the help of the command instead of the command
+  std::string topic;  // hang help COMMAND
+  bool markdown = false;
+};
+
+// Which set of options a command takes.
+enum class OptionSet { report, help };
+
+// The options of a set, for help texts; hidden ones are left out.
+std::vector<OptionInfo> option_list(OptionSet set);
+
+// Parses `words` (the arguments after the command's name). Errors: `usage`, one line. `debugger` refuses the options
+// that only make sense where there is no debugger. Never throws.
+Result<Arguments> parse(OptionSet set, std::span<const std::string> words, bool debugger);
+
+}  // namespace hang::commands

@@ -1,0 +1,115 @@
+#include "commands/inspect.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string_view>
+
+#include "collect/collect.h"
+#include "facts/json.h"
+
+namespace hang::commands {
+namespace {
+
+// Facts of a process with 10,000 threads are some 50 MB; what is larger is not one of our files.
+constexpr std::size_t kMaxFactsBytes = std::size_t{512} << 20;
+
+struct FileCloser {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, FileCloser>;
+
+Error io_error(std::string_view doing, const std::string& path, int number) {
+  return Error{ErrorKind::io, std::string(doing) + " " + path + ": " + std::strerror(number)};
+}
+
+Result<std::string> read_file(const std::string& path) {
+  File file(std::fopen(path.c_str(), "rb"));
+  if (!file) return io_error("cannot open", path, errno);
+  std::string text;
+  char buffer[1 << 16];
+  while (std::size_t count = std::fread(buffer, 1, sizeof buffer, file.get())) {
+    text.append(buffer, count);
+    if (text.size() > kMaxFactsBytes) return Error{ErrorKind::io, path + " is too large for saved facts"};
+  }
+  if (std::ferror(file.get()) != 0) return io_error("cannot read", path, errno);
+  return text;
+}
+
+Result<void> write_file(const std::string& path, const std::string& text) {
+  File file(std::fopen(path.c_str(), "wb"));
+  if (!file) return io_error("cannot write", path, errno);
+  bool written = std::fwrite(text.data(), 1, text.size(), file.get()) == text.size();
+  int number = errno;
+  if (std::fclose(file.release()) != 0 && written) {  // a full disk may show only here
+    written = false;
+    number = errno;
+  }
+  if (!written) return io_error("cannot write", path, number);
+  return {};
+}
+
+Result<facts::Snapshot> load_facts(const std::string& path) {
+  auto text = read_file(path);
+  if (!text) return text.error();
+  auto snapshot = facts::from_json_text(*text);
+  if (!snapshot) return Error{snapshot.error().kind, path + ": " + snapshot.error().message};
+  snapshot->target.kind = facts::TargetKind::facts;
+  return snapshot;
+}
+
+Result<facts::Snapshot> collect_from(Target& target, std::string host_name, const Arguments& arguments) {
+  collect::Options options;
+  options.interval = arguments.interval;
+  auto snapshot = collect::collect(target, options);
+  if (snapshot && snapshot->target.host.empty()) snapshot->target.host = std::move(host_name);
+  return snapshot;
+}
+
+Result<facts::Snapshot> collect_process(std::uint64_t pid, const Arguments& arguments, const Host& host) {
+  auto target = host.open_process(pid);
+  if (!target) return target.error();
+  return collect_from(**target, "native", arguments);
+}
+
+// The one source that was named. --facts wins over a debugger's target: it was asked for in so many words.
+Result<facts::Snapshot> take_snapshot(const Arguments& arguments, const Host& host) {
+  if (arguments.pid && !arguments.facts_file.empty()) {
+    return Error{ErrorKind::usage, "--pid and --facts exclude each other: name one source"};
+  }
+  if (!arguments.facts_file.empty()) return load_facts(arguments.facts_file);
+  if (arguments.pid && host.open_process) return collect_process(*arguments.pid, arguments, host);
+  if (host.target != nullptr) return collect_from(*host.target, host.name, arguments);
+  if (!host.no_target.empty()) return Error{ErrorKind::usage, host.no_target};
+  return Error{ErrorKind::usage, "no process named: give -p PID or --facts FILE"};
+}
+
+report::Style style_of(const Arguments& arguments, const Host& host) {
+  report::Style style = host.style;
+  if (arguments.color != Color::automatic) style.color = arguments.color == Color::always;
+  style.verbose = style.verbose || arguments.verbose;
+  return style;
+}
+
+}  // namespace
+
+Output failure(const Error& error) {
+  return {{}, "hang: " + error.describe() + "\n", 2};
+}
+
+Output inspect(const Arguments& arguments, const Host& host,
+               const std::function<Output(const facts::Snapshot&, const report::Style&)>& answer) {
+  auto snapshot = take_snapshot(arguments, host);
+  if (!snapshot) return failure(snapshot.error());
+  if (!arguments.save_file.empty()) {
+    if (auto saved = write_file(arguments.save_file, facts::to_json_text(*snapshot)); !saved) {
+      return failure(saved.error());
+    }
+  }
+  Output output = answer(*snapshot, style_of(arguments, host));
+  if (!output.out.empty() && !output.out.ends_with('\n')) output.out += '\n';
+  return output;
+}
+
+}  // namespace hang::commands

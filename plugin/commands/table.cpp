@@ -1,0 +1,124 @@
+#include "commands/table.h"
+
+#include <utility>
+
+#include "commands/help.h"
+#include "commands/inspect.h"
+
+namespace hang::commands {
+namespace {
+
+using report::Listing;
+
+// A listing is a command whose run function differs in one word.
+template <Listing listing>
+Output run_listing(const Command&, const Arguments& arguments, const Host& host) {
+  return inspect(arguments, host, [&](const facts::Snapshot& snapshot, const report::Style& style) {
+    bool json = arguments.format == Format::json;
+    return Output{
+        json ? report::listing_json(listing, snapshot) : report::listing_text(listing, snapshot, style), {}, 0};
+  });
+}
+
+Output run_classify(const Command&, const Arguments& arguments, const Host& host) {
+  return inspect(arguments, host, [&](const facts::Snapshot& snapshot, const report::Style& style) {
+    auto verdict = verdict::classify(snapshot);
+    bool json = arguments.format == Format::json;
+    return Output{json ? report::classify_json(snapshot, verdict) : report::classify_text(snapshot, verdict, style),
+                  {},
+                  verdict.exit_code()};
+  });
+}
+
+Output run_help(const Command&, const Arguments& arguments, const Host& host) {
+  if (arguments.markdown) return {commands_markdown(), {}, 0};
+  if (arguments.topic.empty() || arguments.help) return {overview_text(host), {}, 0};
+  if (const auto* command = find_command(arguments.topic)) return {command_text(*command, host), {}, 0};
+  return unknown_command(arguments.topic);
+}
+
+Command declare(CommandInfo info, OptionSet options, decltype(Command::run) run) {
+  info.options = option_list(options);
+  return {std::move(info), options, run};
+}
+
+std::vector<Command> make_table() {
+  std::vector<Command> table;
+  table.push_back(declare(
+      {"classify",
+       "name why the process hangs, with the evidence",
+       "Reads the process from outside (nothing runs in it), walks the path that a Ctrl-C would take and who waits for "
+       "whom, and names the shape of the hang, the threads to blame and what to do. A process that only waits for work "
+       "or is slow is said to be that. Where a fact that would decide could not be read, the answer is "
+       "\"undetermined\" "
+       "and names the fact.\n"
+       "The exit status is 0 for no hang, 1 when a hang was named, 2 when the arguments or the target cannot be used "
+       "and 3 for undetermined.",
+       {"hang classify -p 1234", "hang classify -p 1234 --interval 0 --format json",
+        "hang classify -p 1234 --save-facts hung.json", "hang classify --facts hung.json"},
+       {}},
+      OptionSet::report, run_classify));
+  table.push_back(
+      declare({"interpreters",
+               "the interpreters, and which GIL each one uses",
+               "Lists every interpreter of the process: its id, whether it is the main one, the GIL that it "
+               "uses and with whom it shares it, how it was configured, and its threads.",
+               {"hang interpreters -p 1234"},
+               {}},
+              OptionSet::report, run_listing<Listing::interpreters>));
+  table.push_back(declare({"threads",
+                           "the threads: what each runs and what it waits for",
+                           "Lists every kernel thread with its thread states (one thread can have several, in several "
+                           "interpreters), the system call that it is in, the object that it waits for, and its Python "
+                           "frames.",
+                           {"hang threads -p 1234", "hang threads -p 1234 --verbose"},
+                           {}},
+                          OptionSet::report, run_listing<Listing::threads>));
+  table.push_back(
+      declare({"gil",
+               "who holds each GIL and who waits for it",
+               "Lists every GIL of the process: whether it is locked, the thread state that has or last had "
+               "it, the threads that wait for it, the interpreters that share it, and whether it changed "
+               "hands while it was watched.",
+               {"hang gil -p 1234", "hang gil -p 1234 --interval 500"},
+               {}},
+              OptionSet::report, run_listing<Listing::gil>));
+  table.push_back(declare({"signals",
+                           "what a Ctrl-C would meet: masks, handlers, the wakeup fd",
+                           "Lists what is known about signals: dispositions and masks in the kernel, CPython's tripped "
+                           "flags, the Python handler of SIGINT, and the wakeup fd with the bytes that nobody has read "
+                           "from it yet.",
+                           {"hang signals -p 1234"},
+                           {}},
+                          OptionSet::report, run_listing<Listing::signals>));
+  table.push_back(declare({"channels",
+                           "the file descriptors that threads and event loops wait on",
+                           "Lists pipes, sockets and epoll sets with who has the other end open and what is queued in "
+                           "them, and the event loops that watch them.",
+                           {"hang channels -p 1234"},
+                           {}},
+                          OptionSet::report, run_listing<Listing::channels>));
+  table.push_back(declare({"help",
+                           "the list of commands, or the help of one",
+                           "Without an argument, lists the commands; with the name of one, explains it.",
+                           {"hang help", "hang help classify"},
+                           {}},
+                          OptionSet::help, run_help));
+  return table;
+}
+
+}  // namespace
+
+const std::vector<Command>& command_table() {
+  static const std::vector<Command> table = make_table();  // constant: declarations only, no debugger state
+  return table;
+}
+
+const Command* find_command(std::string_view name) {
+  for (const auto& command : command_table()) {
+    if (command.info.name == name) return &command;
+  }
+  return nullptr;
+}
+
+}  // namespace hang::commands
