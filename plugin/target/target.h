@@ -18,16 +18,16 @@ enum class TargetKind { live, core };
 
 // One file-backed module (executable or shared object) of the target.
 struct Module {
-  std::string path;        // as the target sees it, for reports; may end in " (deleted)"
-  std::string open_path;   // a path that opens the same file from here (/proc/PID/root/..., map_files); may equal path
-  RemoteAddr load_bias;    // add to an ELF virtual address to get a target address
-  RemoteAddr begin, end;   // span of its mappings
+  std::string path;       // as the target sees it, for reports; may end in " (deleted)"
+  std::string open_path;  // a path that opens the same file from here (/proc/PID/root/..., map_files); may equal path
+  RemoteAddr load_bias;   // add to an ELF virtual address to get a target address
+  RemoteAddr begin, end;  // span of its mappings
 };
 
 // The general registers that say what a thread asked of the kernel. Present only where a debugger has them.
 struct ThreadRegisters {
   std::uint64_t pc = 0, sp = 0;
-  std::int64_t syscall = -1;              // orig_rax; -1 = not in a system call
+  std::int64_t syscall = -1;                   // orig_rax; -1 = not in a system call
   std::uint64_t args[6] = {0, 0, 0, 0, 0, 0};  // rdi rsi rdx r10 r8 r9
 };
 

@@ -1,0 +1,248 @@
+#include "hosts/native/native_target.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <map>
+#include <optional>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "hosts/native/memory_map.h"
+#include "hosts/native/process_status.h"
+#include "target/elf_file.h"
+
+namespace hang::native {
+namespace {
+
+constexpr std::uint64_t kPage = 4096;
+constexpr std::size_t kMaxThreads = 1U << 20;
+
+// A file descriptor that closes itself.
+class Fd {
+ public:
+  explicit Fd(int fd = -1) : fd_(fd) {}
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  ~Fd() { reset(-1); }
+  void reset(int fd) {
+    if (fd_ >= 0) close(fd_);
+    fd_ = fd;
+  }
+  [[nodiscard]] int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+class NativeTarget final : public Target {
+ public:
+  explicit NativeTarget(std::uint64_t pid) : pid_(pid) {}
+
+  // Takes hold of the process and proves that its memory may be read.
+  Result<void> open();
+
+  [[nodiscard]] TargetKind kind() const override { return TargetKind::live; }
+  [[nodiscard]] std::uint64_t pid() const override { return pid_; }
+  [[nodiscard]] bool local() const override { return true; }
+  [[nodiscard]] bool stopped_by_host() const override { return false; }
+  [[nodiscard]] std::uint64_t stop_id() const override { return 0; }
+
+  Result<std::size_t> read(RemoteAddr address, std::span<std::byte> out) override;
+  // As they were when first asked for: what is loaded later is not seen.
+  Result<std::vector<Module>> modules() override;
+  Result<std::vector<TargetThread>> threads() override;
+  Result<RemoteAddr> symbol(const Module& module, std::string_view name) override;
+  Result<MemberLayout> member(std::string_view type, std::string_view path) override;
+  Result<CodeSymbol> code_symbol(RemoteAddr pc) override;
+
+ private:
+  [[nodiscard]] std::string proc(std::string_view name) const { return fmt::format("/proc/{}/{}", pid_, name); }
+  [[nodiscard]] Error ended_error() const {
+    return Error{ErrorKind::no_such_process, fmt::format("process {} ended while it was read", pid_)};
+  }
+  [[nodiscard]] bool ended() const;
+  ssize_t read_some(std::uint64_t address, std::span<std::byte> out);
+  Result<std::vector<MappedModule>> find_modules();
+  [[nodiscard]] std::string open_path_of(const MappedModule& found, const std::string& executable) const;
+  Result<ElfFile*> elf_of(const Module& module);
+
+  std::uint64_t pid_;
+  Fd process_;  // pidfd: while it is not readable, the pid is still this process
+  Fd memory_;   // /proc/PID/mem, only where process_vm_readv is not to be had
+  std::optional<std::vector<Module>> modules_;
+  std::map<std::string, Result<std::unique_ptr<ElfFile>>> elf_files_;  // by open_path
+};
+
+Result<void> NativeTarget::open() {
+  // The pid is held before anything is asked about it, so that all answers are about one process. Kernels before 5.3
+  // have no pidfd; there the answers are only as good as the pid.
+  process_.reset(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0U)));
+  if (auto debuggable = check_debuggable(pid_); !debuggable) return debuggable.error();
+  auto found = modules();
+  if (!found) return found.error().kind == ErrorKind::no_permission ? permission_error(pid_) : found.error();
+  return {};
+}
+
+bool NativeTarget::ended() const {
+  pollfd end{process_.get(), POLLIN, 0};
+  return process_.get() >= 0 && poll(&end, 1, 0) > 0;
+}
+
+// One attempt; the number of bytes, or -1 and errno.
+ssize_t NativeTarget::read_some(std::uint64_t address, std::span<std::byte> out) {
+  if (memory_.get() < 0) {
+    iovec ours{out.data(), out.size()};
+    iovec theirs{reinterpret_cast<void*>(address), out.size()};  // NOLINT: an address of the target, not followed here
+    const ssize_t count = process_vm_readv(static_cast<pid_t>(pid_), &ours, 1, &theirs, 1, 0);
+    if (count >= 0 || (errno != EPERM && errno != ENOSYS)) return count;
+    // A container's seccomp filter may forbid the call (EPERM) while procfs allows the same thing.
+    const int error = errno;
+    memory_.reset(::open(proc("mem").c_str(), O_RDONLY | O_CLOEXEC));
+    if (memory_.get() < 0) {
+      errno = errno == EACCES ? EPERM : error;
+      return -1;
+    }
+  }
+  return pread(memory_.get(), out.data(), out.size(), static_cast<off_t>(address));
+}
+
+Result<std::size_t> NativeTarget::read(RemoteAddr address, std::span<std::byte> out) {
+  std::size_t done = 0;
+  int error = 0;
+  while (done < out.size()) {
+    const auto at = address.plus(done);
+    if (!at) break;
+    auto rest = out.subspan(done);
+    ssize_t count = read_some(at->raw(), rest);
+    // The kernel may refuse a whole request for one missing page (man 2 process_vm_readv, "Partial transfers"): ask
+    // for what is left of this page alone.
+    const std::uint64_t in_page = kPage - at->raw() % kPage;
+    if (count <= 0 && rest.size() > in_page) count = read_some(at->raw(), rest.first(in_page));
+    if (count <= 0) {
+      error = count < 0 ? errno : 0;
+      break;
+    }
+    done += static_cast<std::size_t>(count);
+  }
+  // After the read and not before: as long as the process lives now, it lived while it was read. A process that has
+  // given its memory back reads as empty (/proc/PID/mem) or absent.
+  if (error == ESRCH || ended()) return ended_error();
+  if (done > 0 || out.empty()) return done;
+  if (error == EPERM || error == EACCES) return permission_error(pid_);
+  return Error{ErrorKind::unreadable, fmt::format("no memory there in process {}", pid_), address};
+}
+
+Result<std::vector<MappedModule>> NativeTarget::find_modules() {
+  auto text = read_proc_file(proc("maps"));
+  if (!text) return text.error();
+  const auto mappings = parse_maps(*text);
+  if (mappings.empty()) return ended_error();  // exit_mm() has run
+  std::vector<std::vector<std::byte>> heads(mappings.size());
+  for (std::size_t i = 0; i < mappings.size(); ++i) {
+    if (!may_begin_module(mappings[i])) continue;
+    heads[i].resize(kHeadBytes);
+    auto count = read(RemoteAddr(mappings[i].begin), heads[i]);
+    if (!count && count.error().kind != ErrorKind::unreadable) return count.error();
+    heads[i].resize(count.value_or(0));
+  }
+  return group_modules(mappings, heads);
+}
+
+// A path that opens the mapped file itself: it may have been replaced or deleted, or lie in another mount namespace.
+std::string NativeTarget::open_path_of(const MappedModule& found, const std::string& executable) const {
+  const std::string in_root = proc("root") + found.module.path;
+  struct stat status {};
+  // Not the device: btrfs and overlayfs show another one in maps than stat does.
+  if (stat(in_root.c_str(), &status) == 0 && status.st_ino == found.head.inode) return in_root;
+  if (found.module.path == executable) return proc("exe");
+  // Following these links takes CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN (proc(5)).
+  const std::string by_range = proc("map_files/") + found.head.range;
+  return stat(by_range.c_str(), &status) == 0 ? by_range : in_root;
+}
+
+Result<std::vector<Module>> NativeTarget::modules() {
+  if (modules_) return *modules_;
+  auto found = find_modules();
+  if (!found) return found.error();
+  std::string executable(kPage, '\0');
+  const ssize_t length = readlink(proc("exe").c_str(), executable.data(), executable.size());
+  executable.resize(static_cast<std::size_t>(length > 0 ? length : 0));
+  // The executable comes first, as in the dynamic linker's own list: its definitions win.
+  std::stable_partition(found->begin(), found->end(),
+                        [&](const MappedModule& module) { return module.module.path == executable; });
+  auto& modules = modules_.emplace();
+  for (const MappedModule& module : *found) {
+    modules.push_back(module.module);
+    modules.back().open_path = open_path_of(module, executable);
+  }
+  return modules;
+}
+
+Result<std::vector<TargetThread>> NativeTarget::threads() {
+  std::vector<TargetThread> threads;
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(opendir(proc("task").c_str()), closedir);
+  if (!folder) return errno == EACCES ? permission_error(pid_) : ended_error();
+  while (const dirent* entry = readdir(folder.get())) {
+    std::uint64_t tid = 0;
+    const char* const end = entry->d_name + std::strlen(entry->d_name);
+    if (std::from_chars(entry->d_name, end, tid).ptr != end) continue;  // "." and ".."
+    if (threads.size() >= kMaxThreads) return Error{ErrorKind::budget, "more threads than any real process has"};
+    threads.push_back({tid, std::nullopt});
+  }
+  if (threads.empty() || ended()) return ended_error();
+  return threads;
+}
+
+Result<ElfFile*> NativeTarget::elf_of(const Module& module) {
+  auto found = elf_files_.find(module.open_path);
+  if (found == elf_files_.end()) found = elf_files_.emplace(module.open_path, ElfFile::open(module.open_path)).first;
+  if (!found->second) return found->second.error();
+  return found->second->get();
+}
+
+Result<RemoteAddr> NativeTarget::symbol(const Module& module, std::string_view name) {
+  auto elf = elf_of(module);
+  if (!elf) return elf.error();
+  auto symbol = (*elf)->symbol(name);
+  if (!symbol) return symbol.error();
+  return RemoteAddr(module.load_bias.raw() + symbol->address);
+}
+
+Result<MemberLayout> NativeTarget::member(std::string_view type, std::string_view path) {
+  return Error{
+      ErrorKind::no_symbols, "the native host reads no debug information", {}, fmt::format("{}.{}", type, path)};
+}
+
+Result<CodeSymbol> NativeTarget::code_symbol(RemoteAddr pc) {
+  auto all = modules();
+  if (!all) return all.error();
+  const auto module =
+      std::find_if(all->begin(), all->end(), [&](const Module& m) { return pc >= m.begin && pc < m.end; });
+  if (module == all->end()) return Error{ErrorKind::no_symbols, "no module is mapped there", pc};
+  auto elf = elf_of(*module);
+  if (!elf) return elf.error();
+  const std::uint64_t address = pc.raw() - module->load_bias.raw();
+  auto function = (*elf)->function_at(address);
+  if (!function) return function.error();
+  return CodeSymbol{function->name, module->path, address - function->address};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Target>> open_process(std::uint64_t pid) {
+  // pid_t is an int; a larger number must not wrap around to somebody else's pid.
+  if (pid == 0 || pid > INT32_MAX) return Error{ErrorKind::no_such_process, fmt::format("no process with pid {}", pid)};
+  auto target = std::make_unique<NativeTarget>(pid);
+  if (auto opened = target->open(); !opened) return opened.error();
+  return std::unique_ptr<Target>(std::move(target));
+}
+
+}  // namespace hang::native

@@ -1,0 +1,92 @@
+// ElfFile: the symbols, segments and sections of one ELF file, read on demand.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace hang {
+
+// A definition in a symbol table. Addresses are the file's own (add a Module's load_bias).
+struct ElfSymbol {
+  std::string name;
+  std::uint64_t address = 0, size = 0;
+  bool function = false, object = false, local = false;
+};
+
+struct ElfSection {
+  std::uint64_t address = 0, offset = 0, size = 0;
+};
+
+// One PT_LOAD.
+struct ElfSegment {
+  std::uint64_t address = 0, offset = 0, file_size = 0, memory_size = 0;
+  bool executable = false, writable = false;
+};
+
+// The PT_LOADs in the first bytes of an x86-64 ELF file or of its first mapping; empty if `head` is not the head of
+// one. Program headers beyond the end of `head` are left out. Cheap: no file is opened.
+std::vector<ElfSegment> elf_segments_of_head(std::span<const std::byte> head);
+
+// An ELF64 x86-64 executable or shared object. Holds the file open; tables are read when first asked for.
+// Not thread-safe. The file may be hostile: every failure is an Error.
+class ElfFile {
+ public:
+  enum class Type { executable, shared };  // ET_EXEC; ET_DYN (also a PIE)
+
+  // Errors: `io` (cannot be opened), `no_symbols` (not a 64-bit x86-64 ELF executable or shared object).
+  static Result<std::unique_ptr<ElfFile>> open(const std::string& path);
+  ElfFile(const ElfFile&) = delete;
+  ElfFile& operator=(const ElfFile&) = delete;
+  ~ElfFile();
+
+  [[nodiscard]] Type type() const { return type_; }
+  [[nodiscard]] const std::vector<ElfSegment>& segments() const { return segments_; }
+  // Lowest PT_LOAD address; 0 if there is none.
+  [[nodiscard]] std::uint64_t lowest_address() const;
+
+  // The definition of exactly `name` in .dynsym (what other modules can link to). `no_symbols` if there is none; an
+  // undefined reference is none.
+  Result<ElfSymbol> exported(std::string_view name);
+  // The same in .dynsym, then in .symtab.
+  Result<ElfSymbol> symbol(std::string_view name);
+  // Every definition of `name` in .symtab: several source files may have a static of that name. Empty if stripped.
+  std::vector<ElfSymbol> definitions(std::string_view name);
+  // True if the file has a .symtab.
+  bool has_symtab();
+  // The function that covers `address`. `no_symbols` if none does; never the nearest one below.
+  Result<ElfSymbol> function_at(std::uint64_t address);
+
+  Result<ElfSection> section(std::string_view name);
+  // Lower-case hexadecimal NT_GNU_BUILD_ID, or nothing.
+  std::optional<std::string> build_id();
+  // Bytes that the file gives for [address, address + out.size()), which must not include any that it does not have.
+  Result<void> read(std::uint64_t address, std::span<std::byte> out);
+
+ private:
+  struct Libelf;  // libelf's types stay out of the header
+  struct Function {
+    std::uint64_t address = 0, size = 0;
+    std::uint32_t table = 0, index = 0;
+  };
+
+  ElfFile(std::string path, std::unique_ptr<Libelf> elf);
+  Result<void> read_headers();
+  void load_functions();
+  [[nodiscard]] Error missing(std::string_view what) const;
+
+  std::string path_;
+  std::unique_ptr<Libelf> elf_;
+  Type type_ = Type::shared;
+  std::vector<ElfSegment> segments_;
+  std::optional<std::vector<Function>> functions_;  // sorted by address
+};
+
+}  // namespace hang
