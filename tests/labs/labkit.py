@@ -1,0 +1,139 @@
+"""What the labs share: the READY line, waiting for kernel facts, trio-sized wakeup pairs, and subinterpreters under
+the name that each CPython gives them (3.11 and 3.12: _xxsubinterpreters, 3.13: _interpreters).
+
+Imported by subinterpreters too (see `start`), so it needs nothing that an isolated one could not import.
+"""
+
+import os
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+# Linux x86-64 system call numbers.
+EPOLL = {232, 281}
+NANOSLEEP = {35, 230}
+READ = {0}
+
+
+def ready(**facts):
+    """Says that the state claimed is here. `blame` is the thread that the verdict must blame, `fd` the descriptor it
+    must name, `pid` the process to look at when that is not the one started."""
+    words = "".join(f" {name}={value}" for name, value in facts.items())
+    os.write(1, f"READY{words}\n".encode())
+
+
+def await_syscall(tid, numbers, deadline=30.0):
+    """Returns once thread `tid` of this process is blocked in one of the system calls `numbers`."""
+    until = time.monotonic() + deadline
+    while True:
+        with open(f"/proc/self/task/{tid}/syscall") as file:
+            word = file.read().split()[0]
+        if word.isdigit() and int(word) in numbers:
+            return
+        assert time.monotonic() < until, f"thread {tid} is in {word}, not in any of {numbers}"
+        time.sleep(0.001)
+
+
+def trio_wakeup_pair():
+    """A wakeup pair made as trio makes its own (trio/_core/_wakeup_socketpair.py): six one-byte sends fill it."""
+    import signal
+    import socket
+
+    reader, writer = socket.socketpair()
+    reader.setblocking(False)
+    writer.setblocking(False)
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    writer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    sent = 0
+    try:
+        while True:
+            sent += writer.send(b"\0")
+    except BlockingIOError:
+        assert sent == 6, f"capacity {sent}, not trio's six"
+    assert len(reader.recv(64)) == 6
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    return reader, writer
+
+
+def epoll_for_ever(reader):
+    """An event loop of its own: waits for the wakeup fd only, and empties it."""
+    import select
+
+    epoll = select.epoll()
+    epoll.register(reader, select.EPOLLIN)
+    while True:
+        epoll.poll()
+        reader.recv(65536)
+
+
+def import_trio():
+    """trio from the path, or Debian's for another minor. Debian's 0.22 cannot wrap 3.13's pathlib.PurePath.parser (a
+    module, not a property), so that it is one while trio is imported."""
+    import pathlib
+
+    sys.path.append("/usr/lib/python3/dist-packages")
+    parser = getattr(pathlib.PurePath, "parser", None)
+    if parser is not None:
+        pathlib.PurePath.parser = property(lambda self: parser)
+    try:
+        import trio
+    finally:
+        if parser is not None:
+            pathlib.PurePath.parser = parser
+    return trio
+
+
+# --- subinterpreters ---------------------------------------------------------------------------------------------
+
+
+def create(kind):
+    """A new interpreter, "legacy" (shares the main interpreter's GIL) or "isolated" (its own GIL from 3.12 on)."""
+    if sys.version_info >= (3, 13):
+        import _interpreters
+
+        return _interpreters.create(kind)
+    import _xxsubinterpreters
+
+    return _xxsubinterpreters.create(isolated=(kind == "isolated"))
+
+
+def execute(interpreter, code):
+    if sys.version_info >= (3, 13):
+        import _interpreters
+
+        failure = _interpreters.exec(interpreter, code)
+        assert failure is None, failure
+    else:
+        import _xxsubinterpreters
+
+        _xxsubinterpreters.run_string(interpreter, code)
+
+
+def destroy(interpreter):
+    if sys.version_info >= (3, 13):
+        import _interpreters
+
+        _interpreters.destroy(interpreter)
+    else:
+        import _xxsubinterpreters
+
+        _xxsubinterpreters.destroy(interpreter)
+
+
+def start(interpreter, function, name, *args):
+    """Starts a daemon thread `name` that calls hogs.FUNCTION(*args) in that interpreter."""
+    import threading
+
+    arguments = ", ".join(map(repr, args))
+    code = f"import sys; sys.path.insert(0, {HERE!r}); import hogs; hogs.{function}({arguments})"
+    thread = threading.Thread(target=execute, args=(interpreter, code), name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def park_innocents(count=3, kind="legacy"):
+    """Interpreters that sleep with the GIL released, each on a thread of its own; returns once all do."""
+    for number in range(count):
+        thread = start(create(kind), "park", f"parked-{number}")
+        await_syscall(thread.native_id, NANOSLEEP)
