@@ -19,7 +19,7 @@ const char* to_string(Answer answer);
 enum class Mark { ok, full, dead, unknown, not_reached };
 struct Step {
   int number = 0;
-  std::string title;     // "not ignored"
+  std::string title;  // "not ignored"
   Mark mark = Mark::unknown;
   std::string evidence;  // "SigIgn bit 2 clear"
 };
@@ -40,17 +40,17 @@ struct PathEdge {
 };
 
 struct Blame {
-  std::string thread;                       // "6908 \"subint-driver[1\""
+  std::string thread;  // "6908 \"subint-driver[1\""
   std::uint64_t tid = 0;
   std::optional<std::int64_t> interpreter;
-  std::string frame;                        // "match, re/__init__.py:167"; "" if none
+  std::string frame;  // "match, re/__init__.py:167"; "" if none
   std::optional<int> fd;
 };
 
 // One shape that matched. The verdict is the best of them; the others are findings with the reason why they are not.
 struct Finding {
-  std::string id;       // "S1"; "" = undetermined
-  std::string shape;    // "gil-hostage-signal-drop" | "undetermined"
+  std::string id;     // "S1"; "" = undetermined
+  std::string shape;  // "gil-hostage-signal-drop" | "undetermined"
   std::optional<int> seed_class;
   Confidence confidence = Confidence::possible;
   std::string summary;

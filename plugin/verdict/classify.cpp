@@ -1,0 +1,184 @@
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+
+#include "verdict/loop_wait.h"
+#include "verdict/shapes/shape.h"
+#include "verdict/signal_path.h"
+#include "verdict/verdict.h"
+
+namespace hang::verdict {
+namespace {
+
+// The order is the cheap decision order of docs/shapes.md: what stops everything, then who holds the GIL, then the
+// loops, then the signal disposition, then what is no hang. A SIGINT that is ignored explains a dead Ctrl-C, but not
+// why the process does not go on, so it comes after the shapes that do.
+using Rule = std::optional<Finding> (*)(const Case&);
+constexpr std::array<Rule, 8> kRules{
+    stopped_not_hung,      gil_hostage_signal_drop,   gil_hog_native_call, loop_blocked_by_sync_call,
+    orphaned_channel_park, sigint_ignored_or_blocked, slow_not_stuck,      idle_by_design};
+
+// FNV-1a, because std::hash is not stable across builds and the signature is stored.
+std::string fnv1a(const std::string& text) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (unsigned char c : text) hash = (hash ^ c) * 0x100000001b3;
+  return fmt::format("{:016x}", hash);
+}
+
+std::string signature_of(const Finding& finding) {
+  std::string text = finding.shape;
+  for (const auto& blame : finding.blame) text += "|" + blame.frame;
+  return fnv1a(text);
+}
+
+std::string why_not(const Finding& other, const Finding& verdict) {
+  if (other.id == "S5") return "it stops Ctrl-C, but the process would hang without it";
+  if (other.id.starts_with("N")) return fmt::format("{} explains more", verdict.id);
+  return fmt::format("{} comes first: it would hold with or without this", verdict.id);
+}
+
+// What the undetermined process is waiting for, and which fact would decide.
+Finding undetermined(const Case& c, std::vector<facts::Gap>& gaps) {
+  const auto& process = c.process;
+  const auto main = process.main_tid();
+  auto finding = make_finding("", "undetermined", Confidence::possible);
+  finding.path = c.graph.path(main);
+  finding.blame.push_back(process.blame(main));
+  cite_wait(finding, process, main);
+  const auto& waiting = c.graph.waiting(main);
+  const int gil = process.main_gil();
+  const GilGrip* grip = gil >= 0 ? &c.graph.grips()[gil] : nullptr;
+  std::string missing;
+  std::vector<std::string> shapes;
+  if (grip != nullptr && grip->grip == Grip::hogged && grip->on_native_lock) {
+    missing = fmt::format("who holds the native lock that {} waits for with the GIL in hand",
+                          process.thread_label(grip->holder->tid));
+    shapes = {"G1", "G2"};
+  } else if (const auto* loop = process.loop_of(main); loop != nullptr && loop->in_selector) {
+    auto wait = loop_wait(process, c.graph, *loop);
+    if (wait && !wait->workers.empty()) {
+      missing =
+          fmt::format("what {} will do: the loop may wait for its job", process.thread_label(wait->workers.front()));
+      shapes = {"L6", "L1"};
+    } else if (wait && wait->loop->ready.value_or(0) > 0) {
+      missing = "who queued work without waking the loop";
+      shapes = {"L5"};
+    } else if (wait && !wait->loop->signal_handlers.empty() && wait->wakers.empty()) {
+      missing =
+          "whether the loop is meant to wait for a signal only: it has handlers for signals and nothing else can wake "
+          "it";
+      shapes = {"L1", "N3"};
+    } else {
+      missing = wait && wait->missing ? *wait->missing : "who could still wake the loop";
+      shapes = {"L1", "N3"};
+    }
+  } else if (grip != nullptr && grip->grip == Grip::held &&
+             (process.waits_for_gil(main) || waiting.waker == Waker::running)) {
+    missing = "whether anything moves: a second sample of the running process";
+    shapes = {"S1", "G3", "N2"};
+  } else if (waiting.waker == Waker::none || waiting.waker == Waker::unknown) {
+    missing = "who holds the lock that the main thread waits for";
+    shapes = {"K1", "I3", "L6", "P1"};
+  } else {
+    missing = fmt::format("whether what the main thread waits for will come: {}",
+                          waiting.on.empty() ? "nothing was read" : waiting.on.front().what);
+    shapes = {"B2", "B3", "P6", "N3"};
+  }
+  std::string label = process.thread_label(main);
+  finding.summary = fmt::format("No shape that this version knows is proved. The {} is {}. It would take to know {}.",
+                                label, doing(process, main).empty() ? "running" : doing(process, main), missing);
+  finding.advice =
+      "Look again in a while (a second look that shows the same is evidence), and at hang threads, hang gil and hang "
+      "channels.";
+  gaps.push_back({missing, "not read, or beyond what this version decides", shapes});
+  return finding;
+}
+
+// Innocent interpreters that a reader would suspect: parked, GIL not held.
+void add_bystanders(const Case& c, Verdict& verdict) {
+  const auto& process = c.process;
+  std::vector<std::string> parked;
+  std::vector<Blame> blame;
+  for (const auto& interpreter : process.python().interpreters) {
+    if (interpreter.is_main) continue;
+    for (const auto& state : process.python().thread_states) {
+      if (state.interpreter != interpreter.id || state.frames.empty() || state.tid == process.main_tid()) continue;
+      const bool blamed = std::any_of(verdict.finding.blame.begin(), verdict.finding.blame.end(),
+                                      [&](const Blame& b) { return b.tid == state.tid; });
+      const auto& waiting = c.graph.waiting(state.tid);
+      if (blamed || waiting.waker == Waker::running) continue;
+      parked.push_back(std::to_string(interpreter.id));
+      blame.push_back(process.blame(state.tid));
+    }
+  }
+  if (parked.empty()) return;
+  auto finding = make_finding("I1", "abandoned-subinterp-run", Confidence::certain);
+  std::string ids = parked.front();
+  for (std::size_t i = 1; i < parked.size() && i < 6; ++i) ids += ", " + parked[i];
+  if (parked.size() > 6) ids += fmt::format(" and {} more", parked.size() - 6);
+  finding.summary = fmt::format("Interpreter{} {} {} parked and hold{} no GIL.", parked.size() == 1 ? "" : "s", ids,
+                                parked.size() == 1 ? "is" : "are", parked.size() == 1 ? "s" : "");
+  finding.why_not_cause = "a parked interpreter that does not hold the GIL blocks nobody";
+  finding.blame = std::move(blame);
+  verdict.others.push_back(std::move(finding));
+}
+
+Verdict not_python(const facts::Snapshot& snapshot) {
+  Verdict verdict;
+  verdict.finding = make_finding("", "undetermined", Confidence::possible);
+  verdict.finding.summary = "The snapshot has no CPython facts.";
+  verdict.gaps = snapshot.gaps;
+  return verdict;
+}
+
+}  // namespace
+
+const char* to_string(Confidence confidence) {
+  switch (confidence) {
+    case Confidence::certain: return "certain";
+    case Confidence::likely: return "likely";
+    case Confidence::possible: return "possible";
+  }
+  return "possible";
+}
+
+const char* to_string(Answer answer) {
+  switch (answer) {
+    case Answer::yes: return "yes";
+    case Answer::no: return "no";
+    case Answer::partly: return "partly";
+    case Answer::unknown: return "unknown";
+  }
+  return "unknown";
+}
+
+int Verdict::exit_code() const {
+  if (finding.id.empty()) return 3;
+  return finding.id.front() == 'N' ? 0 : 1;
+}
+
+Verdict classify(const facts::Snapshot& snapshot) {
+  if (!snapshot.python) return not_python(snapshot);
+  const Process process(snapshot);
+  const WaitGraph graph(process, gil_grips(process));
+  Verdict verdict;
+  verdict.gaps = snapshot.gaps;
+  verdict.ctrl_c = walk_signal_path(process, graph);
+  const Case c{process, graph, verdict.ctrl_c};
+  for (auto rule : kRules) {
+    auto finding = rule(c);
+    if (!finding) continue;
+    if (verdict.finding.id.empty()) {
+      verdict.finding = std::move(*finding);
+    } else {
+      finding->why_not_cause = why_not(*finding, verdict.finding);
+      verdict.others.push_back(std::move(*finding));
+    }
+  }
+  if (verdict.finding.id.empty()) verdict.finding = undetermined(c, verdict.gaps);
+  add_bystanders(c, verdict);
+  verdict.signature = signature_of(verdict.finding);
+  return verdict;
+}
+
+}  // namespace hang::verdict

@@ -1,0 +1,126 @@
+#include "verdict/gil_grip.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace hang::verdict {
+
+using facts::WaitKind;
+
+namespace {
+
+// A waiter asks for the GIL every switch interval (5 ms); the eval loop answers at its next check. Long C calls of a
+// healthy program are tens of milliseconds, so certainty needs a watch that is long beside both.
+constexpr double kCertainMs = 400, kLikelyMs = 40;
+constexpr double kBusyShare = 0.3;  // of one CPU: the holder computes (less on a loaded machine)
+
+bool is_blocking(WaitKind kind) {
+  return kind != WaitKind::none && kind != WaitKind::unknown;
+}
+
+// What the holder's thread does while it has the GIL.
+void describe_holder(const Process& process, GilGrip& grip) {
+  const auto& facts = process.facts();
+  const auto* thread = facts.thread(grip.holder->tid);
+  if (thread == nullptr) return;
+  grip.blocked = is_blocking(thread->wait.kind) && thread->state != 'R';
+  grip.on_native_lock = grip.blocked && thread->wait.kind == WaitKind::futex;
+  if (grip.blocked)
+    grip.because.push_back(fmt::format("the holder sleeps in {} with the GIL in hand", thread->wait.name));
+  const auto* moved = facts.state_watch(grip.holder->address);
+  grip.native = grip.blocked || (moved != nullptr && moved->reads > 1 && moved->changes == 0);
+}
+
+// The eval loop of this holder would never see the waiters' request (fact 18 of shapes.md).
+bool is_deaf(const Process& process, const GilGrip& grip) {
+  const auto& gil = process.python().gils[grip.gil];
+  const auto* main = process.main_interpreter();
+  return gil.drop_request_seen_by_holder == false && main != nullptr && grip.holder->interpreter != main->id;
+}
+
+void judge_one_sample(const Process& process, GilGrip& grip) {
+  const auto& facts = process.facts();
+  const auto* thread = facts.thread(grip.holder->tid);
+  const auto& signals = process.python().signals;
+  const bool main_waits = std::find(grip.waiters.begin(), grip.waiters.end(), process.main_tid()) != grip.waiters.end();
+  const bool cross =
+      !grip.deaf && process.main_interpreter() != nullptr && grip.holder->interpreter != process.main_interpreter()->id;
+  // _PyEval_EvalFrameDefault on top means bytecode, and bytecode answers drop requests; anything else may be long.
+  const bool in_eval = thread != nullptr && thread->native_symbol.starts_with("_PyEval_EvalFrame");
+  const bool asked = grip.holder->drop_request == true;
+  grip.grip = Grip::held;
+  if (main_waits && signals.is_tripped == true && signals.sigint_tripped == true && (!in_eval || grip.deaf)) {
+    grip.grip = Grip::hogged;
+    grip.confidence = Confidence::likely;
+    grip.because.emplace_back("SIGINT is tripped and the main thread waits for the GIL to act on it");
+  } else if (grip.deaf || (grip.blocked && !grip.waiters.empty())) {
+    grip.grip = Grip::hogged;
+    grip.confidence = Confidence::likely;
+  } else if (grip.blocked || (cross && !in_eval && (asked || main_waits))) {
+    grip.grip = Grip::hogged;
+    grip.confidence = Confidence::possible;
+  }
+}
+
+void judge_watch(const Process& process, GilGrip& grip, const facts::GilWatch& watch) {
+  const auto& facts = process.facts();
+  const bool kept =
+      watch.reads > 1 && watch.locked_reads == watch.reads && watch.holder_changes == 0 && watch.switches == 0;
+  if (!kept) {
+    grip.grip = Grip::passing;
+    grip.because.push_back(fmt::format("in {} it was free or changed hands ({} of {} reads locked, {} switches)",
+                                       duration(facts.watch.ms), watch.locked_reads, watch.reads, watch.switches));
+    return;
+  }
+  const auto* cpu = facts.thread_watch(grip.holder->tid);
+  const bool busy = cpu != nullptr && static_cast<double>(cpu->cpu_ns) / 1e6 >= kBusyShare * facts.watch.ms;
+  const bool asked = !grip.waiters.empty();
+  grip.grip = Grip::held;
+  // Asked and not given; or not asked, but inside one C call (or deaf), where nobody's asking would be heard.
+  const bool would_not_give = asked || grip.native || grip.deaf;
+  if (facts.watch.ms < kLikelyMs || !would_not_give || !(busy || grip.blocked || asked)) return;
+  grip.grip = Grip::hogged;
+  grip.confidence = facts.watch.ms >= kCertainMs && (asked || grip.deaf) ? Confidence::certain : Confidence::likely;
+  grip.because.push_back(fmt::format("locked by the same thread in all {} reads over {}, switch_number unchanged",
+                                     watch.reads, duration(facts.watch.ms)));
+}
+
+GilGrip grip_of(const Process& process, int index) {
+  const auto& facts = process.facts();
+  const auto& gil = process.python().gils[index];
+  GilGrip grip;
+  grip.gil = index;
+  grip.watched_ms = facts.watch.ms;
+  for (auto tid : process.python_tids())
+    if (process.waits_for_gil(tid) == index) grip.waiters.push_back(tid);
+  if (!gil.locked) return grip;
+  const auto* watch = facts.gil_watch(index);
+  if (!*gil.locked) {
+    grip.grip = watch != nullptr && watch->locked_reads > 0 ? Grip::passing : Grip::free;
+    return grip;
+  }
+  grip.holder = gil.last_holder ? facts.thread_state(*gil.last_holder) : nullptr;
+  if (grip.holder == nullptr) return grip;
+  describe_holder(process, grip);
+  grip.deaf = is_deaf(process, grip);
+  if (facts.watch.ms > 0 && watch != nullptr) {
+    judge_watch(process, grip, *watch);
+  } else {
+    judge_one_sample(process, grip);
+  }
+  if (grip.grip == Grip::hogged && grip.deaf)
+    grip.because.emplace_back(
+        "the drop request is set on the waiter's interpreter, where the holder's eval loop does not look (CPython <= "
+        "3.12)");
+  return grip;
+}
+
+}  // namespace
+
+std::vector<GilGrip> gil_grips(const Process& process) {
+  std::vector<GilGrip> grips;
+  for (std::size_t i = 0; i < process.python().gils.size(); ++i) grips.push_back(grip_of(process, static_cast<int>(i)));
+  return grips;
+}
+
+}  // namespace hang::verdict

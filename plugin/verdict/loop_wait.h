@@ -1,0 +1,40 @@
+// LoopWait: a loop that sleeps in its own selector, and everything that could still wake it. The common ground of L1
+// (nothing can) and N3 (something can, and here it is).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "verdict/process.h"
+#include "verdict/wait_graph.h"
+
+namespace hang::verdict {
+
+// One possible waker, with its proof.
+struct PossibleWaker {
+  Waker kind = Waker::unknown;
+  std::string words;  // "fd 7: tcp listening on 127.0.0.1:80"
+  End end = End::unknown;
+};
+
+struct LoopWait {
+  const facts::LoopFacts* loop = nullptr;
+  bool endless = false;                  // its timeout is -1 or the framework's "nothing scheduled" cap
+  std::vector<PossibleWaker> wakers;     // from outside its own thread's tasks
+  std::vector<WaitsFor> orphans;         // registered descriptors that nothing outside this process can make ready
+  std::vector<std::uint64_t> strangers;  // live threads that nothing was seen to connect with the loop
+  std::vector<std::uint64_t> workers;    // pool workers that run a job: the loop may wait for their result
+  std::optional<std::string> missing;    // a fact without which this cannot be decided
+  bool wants_forever = false;            // a task sleeps for ever on purpose (trio.sleep_forever)
+  bool no_tasks = false;                 // run_forever without a task: it waits for work from outside
+};
+
+// Nothing if the loop is not asleep in its selector.
+std::optional<LoopWait> loop_wait(const Process& process, const WaitGraph& graph, const facts::LoopFacts& loop);
+
+// "task Task-1, parked at worker, app.py:12"; "" if there is none.
+std::string task_label(const facts::LoopFacts& loop);
+const facts::FrameFacts* parked_frame(const facts::LoopFacts& loop);
+
+}  // namespace hang::verdict

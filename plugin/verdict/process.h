@@ -1,0 +1,62 @@
+// Process: the facts with the joins that every walk and shape needs. Reads nothing, decides nothing.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+#include "facts/facts.h"
+#include "verdict/verdict.h"
+
+namespace hang::verdict {
+
+// A view of one snapshot, which must outlive it.
+class Process {
+ public:
+  explicit Process(const facts::Snapshot& snapshot);
+
+  [[nodiscard]] const facts::Snapshot& facts() const { return *facts_; }
+  // Only call when facts().python is there; classify() checks that first.
+  [[nodiscard]] const facts::PythonFacts& python() const { return *facts_->python; }
+
+  [[nodiscard]] std::uint64_t main_tid() const { return main_tid_; }
+  [[nodiscard]] const facts::ThreadFacts* main_thread() const { return facts_->thread(main_tid_); }
+  [[nodiscard]] const facts::InterpreterFacts* main_interpreter() const;
+  // Index of the GIL that the main interpreter uses; -1 if not read.
+  [[nodiscard]] int main_gil() const;
+
+  // The thread states of an OS thread; several when it runs code of several interpreters.
+  [[nodiscard]] std::vector<const facts::ThreadStateFacts*> states_of(std::uint64_t tid) const;
+  // The one whose frames are on top of that thread's C stack: of several with frames, the subinterpreter's, because
+  // exec() in a subinterpreter nests inside the caller's frames and empties its own when it returns.
+  [[nodiscard]] const facts::ThreadStateFacts* current_state(std::uint64_t tid) const;
+  // OS threads that have a thread state, main first, then by tid.
+  [[nodiscard]] const std::vector<std::uint64_t>& python_tids() const { return python_tids_; }
+
+  // The GIL whose condition or mutex the thread's futex word lies in; nothing if it waits for no GIL.
+  [[nodiscard]] std::optional<int> waits_for_gil(std::uint64_t tid) const;
+  // The loop that thread runs, innermost first; null if none.
+  [[nodiscard]] const facts::LoopFacts* loop_of(std::uint64_t tid) const;
+
+  // 6908 "subint-driver[1" (threading name, else the kernel's); "main thread 6907" for the main thread.
+  [[nodiscard]] std::string thread_label(std::uint64_t tid) const;
+  [[nodiscard]] Blame blame(std::uint64_t tid) const;
+
+ private:
+  const facts::Snapshot* facts_;
+  std::uint64_t main_tid_ = 0;
+  std::vector<std::uint64_t> python_tids_;
+};
+
+// "match, re/__init__.py:167": the file without what leads to the library or the working directory.
+std::string frame_label(const facts::FrameFacts& frame);
+// The innermost frame outside the standard library and installed frameworks, else the innermost one; null if none.
+const facts::FrameFacts* user_frame(const std::vector<facts::FrameFacts>& frames);
+// True for files of the standard library and of the event-loop frameworks.
+bool is_library_file(const std::string& file);
+// "0.55 s", "50 ms", "12 s", "2 h"
+std::string duration(double milliseconds);
+
+}  // namespace hang::verdict

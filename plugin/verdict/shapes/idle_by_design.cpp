@@ -1,0 +1,94 @@
+// N3 idle-by-design: the process waits for something that can still come, and that something was seen.
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "facts/names.h"
+#include "verdict/loop_wait.h"
+#include "verdict/shapes/shape.h"
+
+namespace hang::verdict {
+namespace {
+
+struct Proof {
+  std::string words;
+  Confidence confidence = Confidence::likely;
+};
+
+// How good a proof of idleness the end of a wait is.
+std::optional<Proof> proof_of(const Waiting& waiting) {
+  std::optional<Proof> best;
+  auto offer = [&](std::string words, Confidence confidence) {
+    if (!best || confidence < best->confidence) best = Proof{std::move(words), confidence};
+  };
+  for (const auto& on : waiting.on) {
+    switch (on.end) {
+      case End::listening:
+      case End::human: offer(on.what, Confidence::certain); continue;
+      case End::outside: offer(on.what, Confidence::likely); continue;
+      case End::timer: offer(on.what, Confidence::certain); continue;
+      case End::other_process: continue;  // whether that process will act is a question of its own (B2, P6)
+      default: break;
+    }
+    if (on.waker == Waker::timer) offer(on.what, Confidence::certain);
+    if (on.waker == Waker::signal) offer(on.what, Confidence::likely);
+  }
+  return best;
+}
+
+// A loop asleep in its selector: its registered descriptors, or a live thread that leads to it.
+std::optional<Proof> loop_proof(const Case& c, const facts::LoopFacts& loop) {
+  auto wait = loop_wait(c.process, c.graph, loop);
+  if (!wait) return std::nullopt;
+  if (auto proof = proof_of(c.graph.waiting(loop.tid))) return proof;
+  if (wait->wants_forever)
+    return Proof{"a task that sleeps for ever on purpose (trio.sleep_forever)", Confidence::likely};
+  if (wait->no_tasks && wait->endless)
+    return Proof{"work from outside: the loop runs for ever and has no task", Confidence::likely};
+  for (const auto& waker : wait->wakers) {
+    if (waker.kind == Waker::signal) continue;
+    return Proof{waker.words, Confidence::likely};
+  }
+  return std::nullopt;
+}
+
+std::optional<Proof> thread_proof(const Case& c, std::uint64_t tid) {
+  if (const auto* loop = c.process.loop_of(tid); loop != nullptr && loop->in_selector) return loop_proof(c, *loop);
+  return proof_of(c.graph.waiting(tid));
+}
+
+}  // namespace
+
+std::optional<Finding> idle_by_design(const Case& c) {
+  const auto& process = c.process;
+  const auto main = process.main_tid();
+  const auto* state = process.current_state(main);
+  if (state == nullptr || process.waits_for_gil(main)) return std::nullopt;
+  std::uint64_t waits = main;
+  auto proof = thread_proof(c, main);
+  // A main thread on a lock (join, Event.wait) waits for its other threads: it is as idle as they are.
+  if (!proof && c.graph.waiting(main).waker == Waker::none && process.loop_of(main) == nullptr) {
+    for (auto tid : c.graph.alive_besides(main)) {
+      proof = thread_proof(c, tid);
+      if (!proof) continue;
+      waits = tid;
+      proof->confidence = Confidence::likely;
+      break;
+    }
+  }
+  if (!proof) return std::nullopt;
+  auto finding = make_finding("N3", "idle-by-design", proof->confidence);
+  const auto label = process.thread_label(waits);
+  finding.summary =
+      fmt::format("Not hung: {} waits for {}{}.", label, proof->words,
+                  waits == main ? "" : fmt::format(", and the {} waits for its threads", process.thread_label(main)));
+  finding.path = c.graph.path(waits);
+  finding.blame.push_back(process.blame(waits));
+  if (const auto* loop = process.loop_of(waits); loop != nullptr && loop->in_selector)
+    if (const auto* frame = parked_frame(*loop)) finding.blame.back().frame = frame_label(*frame);
+  finding.advice =
+      "Nothing to fix here. If you expected it to be done by now, ask why what it waits for does not come.";
+  cite_wait(finding, process, waits);
+  return finding;
+}
+
+}  // namespace hang::verdict

@@ -1,0 +1,80 @@
+// L1 orphaned-channel-park (seed class 2): the loop is healthy and asleep, and nothing that could still act leads to
+// it.
+#include <algorithm>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "facts/names.h"
+#include "verdict/loop_wait.h"
+#include "verdict/shapes/shape.h"
+
+namespace hang::verdict {
+namespace {
+
+// Proof by exhaustion: no timer, no descriptor that anything outside can make ready, no thread that can act and leads
+// here.
+bool is_orphaned(const LoopWait& wait) {
+  return wait.endless && wait.wakers.empty() && wait.workers.empty() && !wait.missing && !wait.wants_forever &&
+         !wait.no_tasks && wait.loop->ready.value_or(0) == 0 && wait.loop->signal_handlers.empty();
+}
+
+std::string what_is_left(const LoopWait& wait) {
+  if (wait.orphans.empty()) return "only its own wakeup socket is registered, no timer is set";
+  std::vector<std::string> words;
+  for (const auto& orphan : wait.orphans) words.push_back(orphan.what);
+  return fmt::format("{}; no timer is set", fmt::join(words, "; "));
+}
+
+Finding found(const Case& c, const LoopWait& wait) {
+  const auto& process = c.process;
+  const auto& loop = *wait.loop;
+  auto finding =
+      make_finding("L1", "orphaned-channel-park", wait.strangers.empty() ? Confidence::certain : Confidence::likely);
+  finding.seed_class = 2;
+  const auto task = task_label(loop);
+  finding.summary = fmt::format("The {} loop of {} (interpreter {}) sleeps and nothing can ever wake it: {}.{}",
+                                name_of(loop.kind), process.thread_label(loop.tid), loop.interpreter,
+                                what_is_left(wait), task.empty() ? "" : fmt::format(" Waiting for it: {}.", task));
+  finding.path = c.graph.path(loop.tid);
+  for (const auto& orphan : wait.orphans)
+    finding.path.push_back({orphan.what,
+                            "nobody uses that end",
+                            {orphan.end == End::gone ? "no holder" : "every thread that could is asleep itself"},
+                            true});
+  for (auto tid : wait.strangers)
+    finding.path.push_back(
+        {process.thread_label(tid), "does not lead to the loop", {"no reference found from its frames"}, false});
+  auto blame = process.blame(loop.tid);
+  if (const auto* frame = parked_frame(loop)) blame.frame = frame_label(*frame);
+  if (!wait.orphans.empty()) blame.fd = wait.orphans.front().fd;
+  finding.blame.push_back(blame);
+  finding.advice =
+      "Find who should have sent or closed: close the sending end when its owner ends (async with send_channel, "
+      "Queue.shutdown() on "
+      "3.13, socket.close() on abandon), and bound the wait with a timeout.";
+  cite_wait(finding, process, loop.tid);
+  for (const auto& orphan : wait.orphans) cite(finding, process.facts(), fmt::format("fd.{}.peer", orphan.fd));
+  cite(finding, process.facts(), "signals.is_tripped");
+  const int gil = process.main_gil();
+  if (gil >= 0) cite(finding, process.facts(), fmt::format("gil.{}.locked", gil));
+  return finding;
+}
+
+}  // namespace
+
+std::optional<Finding> orphaned_channel_park(const Case& c) {
+  const auto& process = c.process;
+  // The main thread's loop first; another thread's loop is to blame only if the main thread cannot go on by itself.
+  const bool main_stuck = c.graph.waiting(process.main_tid()).waker >= Waker::signal;
+  for (bool main_first : {true, false}) {
+    for (const auto& loop : process.python().loops) {
+      const bool is_main = loop.tid == process.main_tid();
+      if (is_main != main_first || (!is_main && !main_stuck)) continue;
+      auto wait = loop_wait(process, c.graph, loop);
+      if (wait && is_orphaned(*wait)) return found(c, *wait);
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace hang::verdict

@@ -1,0 +1,85 @@
+#include "verdict/shapes/shape.h"
+
+#include <fmt/format.h>
+
+namespace hang::verdict {
+
+using facts::Source;
+
+Finding make_finding(std::string id, std::string shape, Confidence confidence) {
+  Finding finding;
+  finding.id = std::move(id);
+  finding.shape = std::move(shape);
+  finding.confidence = confidence;
+  return finding;
+}
+
+void cite(Finding& finding, const facts::Snapshot& snapshot, const std::string& key) {
+  if (const auto* reading = snapshot.reading(key)) finding.evidence.push_back(*reading);
+}
+
+void cite_kernel(Finding& finding, const std::string& field, const std::string& value, Source source) {
+  finding.evidence.push_back({field, field, "", value, source});
+}
+
+namespace {
+
+Source kernel_source(const facts::Snapshot& snapshot) {
+  return snapshot.kernel.process.state ? Source::procfs : Source::core_note;
+}
+
+}  // namespace
+
+void cite_wait(Finding& finding, const Process& process, std::uint64_t tid) {
+  const auto& snapshot = process.facts();
+  const auto* thread = snapshot.thread(tid);
+  if (thread == nullptr) return;
+  std::string value = thread->wait.name.empty() ? "running" : thread->wait.name;
+  if (thread->wait.futex) value += " " + RemoteAddr(*thread->wait.futex).hex();
+  if (thread->wait.fd) value += fmt::format(" fd {}", *thread->wait.fd);
+  if (thread->wait.timeout_ms)
+    value +=
+        is_endless(*thread->wait.timeout_ms) ? ", no timeout" : fmt::format(", {} ms left", *thread->wait.timeout_ms);
+  if (thread->state) value += fmt::format(" (state {})", *thread->state);
+  cite_kernel(finding, fmt::format("task {} syscall", tid), value, kernel_source(snapshot));
+  if (!thread->native_symbol.empty())
+    cite_kernel(finding, fmt::format("task {} pc", tid),
+                fmt::format("{} in {}", thread->native_symbol, thread->native_module), kernel_source(snapshot));
+  if (const auto* watch = snapshot.thread_watch(tid); watch != nullptr && snapshot.watch.ms > 0)
+    cite_kernel(
+        finding, fmt::format("task {} cpu", tid),
+        fmt::format("{:.1f} ms CPU in {}", static_cast<double>(watch->cpu_ns) / 1e6, duration(snapshot.watch.ms)),
+        Source::procfs);
+}
+
+void cite_grip(Finding& finding, const Process& process, const GilGrip& grip) {
+  const auto& snapshot = process.facts();
+  for (const char* word : {"locked", "last_holder", "switch_number"})
+    cite(finding, snapshot, fmt::format("gil.{}.{}", grip.gil, word));
+  if (grip.holder != nullptr) {
+    cite(finding, snapshot, fmt::format("tstate.{}.native_thread_id", RemoteAddr(grip.holder->address).hex()));
+    cite(finding, snapshot, fmt::format("interpreter.{}.ceval.gil", grip.holder->interpreter));
+    cite_wait(finding, process, grip.holder->tid);
+  }
+  for (auto tid : grip.waiters) cite_wait(finding, process, tid);
+  for (const auto& line : grip.because) cite_kernel(finding, "watch", line, Source::procfs);
+}
+
+std::string doing(const Process& process, std::uint64_t tid) {
+  const auto* thread = process.facts().thread(tid);
+  const auto* state = process.current_state(tid);
+  std::string words;
+  if (thread != nullptr && !thread->native_symbol.empty()) {
+    words = fmt::format("inside {} ({})", thread->native_symbol, thread->native_module);
+  } else if (thread != nullptr && !thread->wait.name.empty()) {
+    words = "in " + thread->wait.name;
+  }
+  if (state == nullptr || state->frames.empty()) return words;
+  const auto& leaf = state->frames.front();
+  words += fmt::format("{}{}", words.empty() ? "in native code called by " : ", called by ", frame_label(leaf));
+  const auto* user = user_frame(state->frames);
+  if (user != nullptr && user != &leaf) words += fmt::format(", from {}", frame_label(*user));
+  return words;
+}
+
+}  // namespace hang::verdict

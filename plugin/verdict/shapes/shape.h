@@ -1,0 +1,44 @@
+// Shape: one hang shape is one file with one pure function from the facts and the two walks to a finding.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "verdict/process.h"
+#include "verdict/verdict.h"
+#include "verdict/wait_graph.h"
+
+namespace hang::verdict {
+
+// What a rule may look at.
+struct Case {
+  const Process& process;
+  const WaitGraph& graph;
+  const CtrlC& ctrl_c;
+};
+
+// Rules, in the order in which they are asked; the first that matches is the verdict, later ones become findings.
+std::optional<Finding> stopped_not_hung(const Case& c);           // N1
+std::optional<Finding> gil_hostage_signal_drop(const Case& c);    // S1
+std::optional<Finding> gil_hog_native_call(const Case& c);        // G3
+std::optional<Finding> loop_blocked_by_sync_call(const Case& c);  // L3
+std::optional<Finding> orphaned_channel_park(const Case& c);      // L1
+std::optional<Finding> sigint_ignored_or_blocked(const Case& c);  // S5
+std::optional<Finding> slow_not_stuck(const Case& c);             // N2
+std::optional<Finding> idle_by_design(const Case& c);             // N3
+
+// Helpers shared by the rules.
+Finding make_finding(std::string id, std::string shape, Confidence confidence);
+// Appends the reading `key` of the snapshot, if there is one.
+void cite(Finding& finding, const facts::Snapshot& snapshot, const std::string& key);
+// Appends a fact of the kernel as evidence.
+void cite_kernel(Finding& finding, const std::string& field, const std::string& value, facts::Source source);
+// Evidence for who holds a GIL: its words, the holder's system call, CPU and the watch.
+void cite_grip(Finding& finding, const Process& process, const GilGrip& grip);
+// Evidence for what a thread waits for.
+void cite_wait(Finding& finding, const Process& process, std::uint64_t tid);
+// "inside re.match (match, re/__init__.py:167)" or "in nanosleep at ..."
+std::string doing(const Process& process, std::uint64_t tid);
+
+}  // namespace hang::verdict

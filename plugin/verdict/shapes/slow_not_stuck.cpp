@@ -1,0 +1,60 @@
+// N2 slow-not-stuck: something that the main thread depends on was seen to move.
+#include <fmt/format.h>
+
+#include "verdict/shapes/shape.h"
+
+namespace hang::verdict {
+namespace {
+
+// What was seen moving, in words; empty if nothing was.
+std::string movement(const Case& c, std::uint64_t tid) {
+  const auto& snapshot = c.process.facts();
+  for (const auto* state : c.process.states_of(tid)) {
+    const auto* moved = snapshot.state_watch(state->address);
+    if (moved != nullptr && moved->changes > 0)
+      return fmt::format("{} executes Python code: it moved in {} of {} reads", c.process.thread_label(tid),
+                         moved->changes, moved->reads);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::optional<Finding> slow_not_stuck(const Case& c) {
+  const auto& process = c.process;
+  const auto& snapshot = process.facts();
+  if (snapshot.watch.ms <= 0) return std::nullopt;  // one sample shows no movement
+  const auto main = process.main_tid();
+  const auto& waiting = c.graph.waiting(main);
+  const int gil = process.main_gil();
+  const bool wants_gil = process.waits_for_gil(main).has_value();
+  std::string moved = movement(c, main);
+  std::uint64_t mover = main;
+  if (moved.empty() && wants_gil && gil >= 0) {
+    const auto* watch = snapshot.gil_watch(gil);
+    if (watch != nullptr && watch->switches > 0)
+      moved = fmt::format("the GIL changed hands {} times in {}", watch->switches, duration(snapshot.watch.ms));
+  }
+  // A main thread that waits for a lock depends on the threads that can release it; one that sleeps on a date does not.
+  if (moved.empty() && (wants_gil || waiting.waker == Waker::none)) {
+    for (auto tid : c.graph.alive_besides(main)) {
+      if (!moved.empty()) break;
+      moved = movement(c, tid);
+      mover = tid;
+    }
+  }
+  if (moved.empty()) return std::nullopt;
+  auto finding = make_finding("N2", "slow-not-stuck", Confidence::likely);
+  finding.summary = fmt::format("Not stuck: {}. It is busy or slow; a hang would not move.", moved);
+  finding.path = c.graph.path(main);
+  finding.blame.push_back(process.blame(mover));
+  finding.advice =
+      "Profile it (py-spy record, perf): find what it computes. Look again later: if the same line is still on top it "
+      "is a busy loop.";
+  if (gil >= 0) cite(finding, snapshot, fmt::format("gil.{}.switch_number", gil));
+  cite_wait(finding, process, main);
+  cite_kernel(finding, "watch", moved, facts::Source::procfs);
+  return finding;
+}
+
+}  // namespace hang::verdict

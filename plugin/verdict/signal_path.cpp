@@ -1,0 +1,315 @@
+#include "verdict/signal_path.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace hang::verdict {
+
+using facts::HandlerKind;
+using facts::WaitKind;
+
+namespace {
+
+constexpr int kSigint = 2;
+constexpr std::uint64_t kSigintBit = 1u << (kSigint - 1);
+
+// Kernel memory that one one-byte send on a unix stream socket takes: sizeof(struct sk_buff) and its head, rounded to
+// their slabs. Measured on Linux 4.8 to 6.18: 768 (six fit a pair with the smallest SO_SNDBUF, 4608).
+constexpr std::uint64_t kUnixSendCost = 768;
+
+// Collects the steps; the first one that is dead ends the walk.
+class Walk {
+ public:
+  Walk(const Process& process, const WaitGraph& graph) : process_(process), graph_(graph), facts_(process.facts()) {}
+
+  CtrlC run() {
+    stopped();
+    ignored();
+    blocked();
+    handler_ran();
+    byte_arrived();
+    main_can_run();
+    python_handler();
+    reached_top();
+    finish();
+    return std::move(result_);
+  }
+
+ private:
+  void add(int number, std::string title, Mark mark, std::string evidence) {
+    if (dead_) {
+      mark = mark == Mark::ok || mark == Mark::full ? mark : Mark::not_reached;
+    }
+    result_.steps.push_back({number, std::move(title), mark, std::move(evidence)});
+  }
+
+  void die(int number, std::string title, const std::string& why, Answer answer = Answer::no) {
+    add(number, std::move(title), Mark::dead, why);
+    if (dead_) return;
+    dead_ = true;
+    result_.answer = answer;
+    result_.step = number;
+    result_.why = why;
+  }
+
+  void doubt(int number, std::string title, const std::string& why) {
+    add(number, std::move(title), Mark::unknown, why);
+    if (!doubt_ && !dead_) doubt_ = {number, why};
+  }
+
+  void stopped();
+  void ignored();
+  void blocked();
+  void handler_ran();
+  void byte_arrived();
+  void main_can_run();
+  void python_handler();
+  void reached_top();
+  void finish();
+
+  [[nodiscard]] const facts::SignalFacts& signals() const { return process_.python().signals; }
+  [[nodiscard]] bool handled_by_runner() const { return signals().sigint_handler_name.ends_with("Runner._on_sigint"); }
+  [[nodiscard]] bool default_action() const {
+    return signals().sigint_handler == HandlerKind::sig_dfl ||
+           (facts_.kernel.process.sig_cgt && (*facts_.kernel.process.sig_cgt & kSigintBit) == 0 &&
+            facts_.kernel.process.sig_ign && (*facts_.kernel.process.sig_ign & kSigintBit) == 0);
+  }
+
+  const Process& process_;
+  const WaitGraph& graph_;
+  const facts::Snapshot& facts_;
+  CtrlC result_;
+  bool dead_ = false;
+  std::optional<std::pair<int, std::string>> doubt_;
+  std::optional<std::string> partly_;
+};
+
+void Walk::stopped() {
+  const auto& kernel = facts_.kernel.process;
+  if (!kernel.state) return doubt(0, "running", "process state not known");
+  if (facts_.target.stopped_by_host)
+    return add(0, "running", Mark::ok, "held by this debugger now; it runs again when the debugger lets go");
+  if (*kernel.state == 'T')
+    return die(0, "running", "the process is stopped (state T): signals wait until it is continued");
+  if (*kernel.state == 't')
+    return die(0, "running",
+               fmt::format("process {} traces it and holds it stopped (state t)", kernel.tracer_pid.value_or(0)));
+  add(0, "running", Mark::ok,
+      fmt::format("state {}, {}", *kernel.state,
+                  kernel.tracer_pid.value_or(0) > 0 ? fmt::format("traced by {}", *kernel.tracer_pid) : "not traced"));
+}
+
+void Walk::ignored() {
+  const auto& kernel = facts_.kernel.process;
+  if (signals().sigint_handler == HandlerKind::sig_ign)
+    return die(1, "not ignored", "Python's handler for SIGINT is SIG_IGN");
+  if (!kernel.sig_ign) {
+    if (signals().sigint_handler == HandlerKind::unknown)
+      return doubt(1, "not ignored", "neither the kernel's SigIgn nor Python's handler is known");
+    return add(1, "not ignored", Mark::ok, "Python has a handler for SIGINT");
+  }
+  if ((*kernel.sig_ign & kSigintBit) != 0)
+    return die(1, "not ignored", "SIGINT is ignored (SigIgn bit 2 of /proc status)");
+  add(1, "not ignored", Mark::ok, "SigIgn bit 2 clear");
+}
+
+void Walk::blocked() {
+  int known = 0, blocked = 0;
+  for (const auto& thread : facts_.threads) {
+    if (!thread.sig_blk) continue;
+    ++known;
+    if ((*thread.sig_blk & kSigintBit) != 0) ++blocked;
+  }
+  if (known == 0) return doubt(2, "not blocked", "signal masks not known");
+  const auto* main = process_.main_thread();
+  const bool waits_for_signal = main != nullptr && main->wait.kind == WaitKind::signal;
+  if (blocked == known && waits_for_signal)
+    return doubt(2, "not blocked", "blocked in every thread, but the main thread waits for signals itself");
+  if (blocked == known) return die(2, "not blocked", "SIGINT is blocked in every thread (SigBlk)");
+  std::string words = blocked == 0 ? "in no thread" : fmt::format("in {} of {} threads", blocked, known);
+  const auto& kernel = facts_.kernel.process;
+  if (kernel.tty_nr.value_or(0) != 0 && kernel.tpgid && kernel.pgrp && *kernel.tpgid > 0 &&
+      *kernel.tpgid != *kernel.pgrp)
+    words += fmt::format("; note: the terminal's foreground group is {}, this process is in {}", *kernel.tpgid,
+                         *kernel.pgrp);
+  add(2, "not blocked", Mark::ok, words);
+}
+
+void Walk::handler_ran() {
+  if (signals().sigint_tripped == true)
+    return add(3, "C handler ran", Mark::ok, "SIGINT is tripped, Python has not handled it yet");
+  if (default_action()) return add(3, "C handler ran", Mark::ok, "no handler: the kernel ends the process on SIGINT");
+  if (!signals().sigint_tripped) return doubt(3, "C handler ran", "Python's tripped flags could not be read");
+  const auto wakeup = wakeup_state(facts_);
+  add(3, "C handler would run", Mark::ok,
+      wakeup.unread.value_or(0) > 0 ? "not tripped now, but wakeup bytes of earlier signals are unread"
+                                    : "nothing is tripped now");
+}
+
+void Walk::byte_arrived() {
+  if (!signals().wakeup_fd) return doubt(4, "wakeup byte", "the wakeup fd could not be read");
+  const auto wakeup = wakeup_state(facts_);
+  if (!wakeup.set) return add(4, "wakeup byte", Mark::ok, "no wakeup fd is set (normal without a loop that wants one)");
+  if (wakeup.full == true) return add(4, fmt::format("wakeup fd {}", wakeup.fd), Mark::full, wakeup.words);
+  if (!wakeup.full) return add(4, fmt::format("wakeup fd {}", wakeup.fd), Mark::unknown, wakeup.words);
+  add(4, fmt::format("wakeup fd {}", wakeup.fd), Mark::ok, wakeup.words);
+}
+
+void Walk::main_can_run() {
+  const char* title = "main thread can run";
+  if (default_action()) return add(5, title, Mark::ok, "not needed: the kernel acts");
+  const auto* state = process_.current_state(process_.main_tid());
+  const auto* main = process_.main_interpreter();
+  if (state != nullptr && main != nullptr && state->interpreter != main->id && !state->frames.empty())
+    return die(5, title,
+               fmt::format("the main thread executes inside interpreter {}, which may not handle signals",
+                           state->interpreter));
+  const int gil = process_.main_gil();
+  if (gil < 0) return doubt(5, title, "the main interpreter's GIL could not be read");
+  const auto& grip = graph_.grips()[gil];
+  const auto& waiting = graph_.waiting(process_.main_tid());
+  const bool holds = grip.holder != nullptr && grip.holder->tid == process_.main_tid();
+  if (grip.grip == Grip::hogged && !holds) {
+    const bool waits = process_.waits_for_gil(process_.main_tid()) == gil;
+    return die(5, title,
+               fmt::format("{} {}, held by {}", waits ? "waits for" : "would have to wait for",
+                           gil_label(process_, gil), process_.thread_label(grip.holder->tid)));
+  }
+  if (grip.grip == Grip::hogged && holds) {
+    if (signals().sigint_tripped == true)
+      return die(5, title, "the main thread is inside one native call that does not look at signals");
+    return doubt(
+        5, title,
+        "the main thread is inside one native call; only if that calls PyErr_CheckSignals does Ctrl-C get through");
+  }
+  if (grip.grip == Grip::unknown) return doubt(5, title, "whether its GIL is held could not be read");
+  if (grip.grip == Grip::held && !holds && process_.waits_for_gil(process_.main_tid()) == gil)
+    return doubt(5, title, "it waits for the GIL; one sample cannot tell whether it gets it");
+  if (waiting.waker == Waker::running || waiting.on.empty()) return add(5, title, Mark::ok, "it runs");
+  const auto* thread = process_.main_thread();
+  add(5, title, Mark::ok,
+      fmt::format("GIL free for it; a signal interrupts {}",
+                  thread->wait.name.empty() ? "its wait" : thread->wait.name));
+}
+
+void Walk::python_handler() {
+  const char* title = "Python handler runs";
+  const auto& s = signals();
+  switch (s.sigint_handler) {
+    case HandlerKind::default_int_handler:
+      return add(6, title, Mark::ok, "default_int_handler raises KeyboardInterrupt");
+    case HandlerKind::sig_dfl:
+    case HandlerKind::none: return add(6, title, Mark::ok, "no Python handler: the kernel's default ends the process");
+    case HandlerKind::unknown: return doubt(6, title, "Python's SIGINT handler could not be read");
+    case HandlerKind::sig_ign: return add(6, title, Mark::not_reached, "SIG_IGN");
+    default: break;
+  }
+  std::string where = s.sigint_handler_name;
+  if (handled_by_runner()) {
+    where += " (asyncio.run: the first SIGINT cancels the main task, the second raises)";
+    return add(6, title, Mark::ok, where);
+  }
+  const bool trio = s.sigint_handler_file.find("/trio/_core/_ki.py") != std::string::npos;
+  if (trio) return add(6, title, Mark::ok, where + " (trio: raises KeyboardInterrupt in the main task)");
+  if (!s.sigint_handler_file.empty()) where += fmt::format(", {}:{}", s.sigint_handler_file, s.sigint_handler_line);
+  doubt(6, title, fmt::format("a handler of the program runs: {}; what it does decides", where));
+}
+
+void Walk::reached_top() {
+  const char* title = "exception reaches the top";
+  const auto* loop = process_.loop_of(process_.main_tid());
+  if (handled_by_runner() && signals().runner_interrupt_count.value_or(0) == 0 && loop != nullptr &&
+      !loop->in_selector && graph_.waiting(process_.main_tid()).waker != Waker::running) {
+    partly_ =
+        "the first SIGINT only cancels the main task, which cannot act while its loop is blocked; the second raises";
+    return add(7, title, Mark::unknown, *partly_);
+  }
+  // threading._shutdown joins what is not a daemon; a thread that will not end keeps the process after main is out.
+  const auto* main = process_.main_interpreter();
+  for (const auto& state : process_.python().thread_states) {
+    if (main == nullptr || state.interpreter != main->id || state.tid == process_.main_tid() || state.tid == 0)
+      continue;
+    if (state.daemon != false || is_idle_pool_worker(state.frames) || graph_.waiting(state.tid).on.empty()) continue;
+    partly_ = fmt::format("the main thread ends, but the exit then joins {}, which is not a daemon",
+                          process_.thread_label(state.tid));
+    return add(7, title, Mark::unknown, *partly_);
+  }
+  add(7, title, Mark::ok, "nothing seen that would hold it back");
+}
+
+void Walk::finish() {
+  if (dead_) return;
+  if (doubt_) {
+    result_.answer = Answer::unknown;
+    result_.step = doubt_->first;
+    result_.why = doubt_->second;
+  } else if (partly_) {
+    result_.answer = Answer::partly;
+    result_.step = 7;
+    result_.why = *partly_;
+  } else {
+    result_.answer = Answer::yes;
+    result_.why = default_action() ? "SIGINT has the kernel's default action and ends the process"
+                                   : "every step is open: the main thread gets to run the handler";
+  }
+}
+
+void describe_unix(const facts::Snapshot& snapshot, const facts::UnixSocketFacts& writer, WakeupState& state) {
+  for (const auto& fd : snapshot.kernel.fds) {
+    if (!fd.unix_socket || fd.unix_socket->inode != writer.peer_inode.value_or(0) || fd.unix_socket->inode == 0)
+      continue;
+    state.reader_fd = fd.fd;
+    state.unread = fd.unix_socket->rqueue;
+  }
+  if (writer.wmem_alloc && writer.sndbuf) {
+    state.full = *writer.wmem_alloc >= *writer.sndbuf;
+    const std::uint64_t left = *state.full ? 0 : *writer.sndbuf - *writer.wmem_alloc;
+    state.room = (left + kUnixSendCost - 1) / kUnixSendCost;
+  }
+  if (!state.unread) {
+    state.words = state.full == true ? "full: one more byte would be dropped" : "its reader is not in this process";
+    return;
+  }
+  state.words =
+      fmt::format("{} byte{} unread in fd {}", *state.unread, *state.unread == 1 ? "" : "s", *state.reader_fd);
+  if (state.full == true) state.words = fmt::format("full, {}: the next byte is dropped", state.words);
+  if (state.full == false) state.words += fmt::format(", {} more fit", *state.room);
+}
+
+}  // namespace
+
+WakeupState wakeup_state(const facts::Snapshot& snapshot) {
+  WakeupState state;
+  if (!snapshot.python || !snapshot.python->signals.wakeup_fd) return state;
+  state.fd = *snapshot.python->signals.wakeup_fd;
+  state.set = state.fd >= 0;
+  if (!state.set) return state;
+  if (!snapshot.kernel.fds_known) {
+    state.words = "its queue is kernel state, not known here";
+    return state;
+  }
+  const auto* fd = snapshot.fd(state.fd);
+  if (fd == nullptr) {
+    state.words = "this descriptor is not open: every byte is lost";
+    return state;
+  }
+  if (fd->unix_socket) {
+    describe_unix(snapshot, *fd->unix_socket, state);
+  } else if (fd->pipe && fd->pipe->unread && fd->pipe->capacity) {
+    state.unread = fd->pipe->unread;
+    // A pipe takes one page per write that cannot be merged; one-byte writes merge, so bytes are what counts here.
+    state.full = *state.unread >= *fd->pipe->capacity;
+    state.words = fmt::format("{} of {} bytes unread in the pipe", *state.unread, *fd->pipe->capacity);
+    for (const auto& other : snapshot.kernel.fds)
+      if (other.pipe && other.fd != fd->fd && other.pipe->inode == fd->pipe->inode) state.reader_fd = other.fd;
+  } else {
+    state.words = fmt::format("{}: how full it is cannot be read", fd->target);
+  }
+  return state;
+}
+
+CtrlC walk_signal_path(const Process& process, const WaitGraph& graph) {
+  return Walk(process, graph).run();
+}
+
+}  // namespace hang::verdict

@@ -1,0 +1,227 @@
+#include "verdict/wait_graph.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace hang::verdict {
+
+using facts::Wait;
+using facts::WaitKind;
+
+bool is_endless(std::int64_t timeout_ms) {
+  // The remaining time of a capped wait is what is printed by a live read, so allow for the part that has passed
+  // since it began only where the argument itself is relative (epoll_wait): exactly the cap, rounded up by a tick.
+  return timeout_ms < 0 || timeout_ms >= kNothingScheduledMs;
+}
+
+namespace {
+
+bool frame_is(const facts::FrameFacts& frame, std::string_view file, std::string_view function) {
+  return frame.file.ends_with(file) && frame.function == function;
+}
+
+// Index of the frame that runs jobs in a pool worker, or -1.
+int pool_frame(const std::vector<facts::FrameFacts>& frames) {
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    if (frame_is(frames[i], "concurrent/futures/thread.py", "_worker") ||
+        frame_is(frames[i], "trio/_core/_thread_cache.py", "WorkerThread._work") ||
+        frame_is(frames[i], "multiprocessing/pool.py", "worker"))
+      return static_cast<int>(i);
+  }
+  return -1;
+}
+
+Waker waker_of(End end) {
+  switch (end) {
+    case End::unknown: return Waker::unknown;
+    case End::gone:
+    case End::this_process:
+    case End::never: return Waker::none;
+    case End::other_process:
+    case End::outside:
+    case End::listening:
+    case End::human: return Waker::outside;
+    case End::timer: return Waker::timer;
+    case End::signal: return Waker::signal;
+    case End::ready: return Waker::running;
+  }
+  return Waker::unknown;
+}
+
+void add_timer(const Wait& wait, Waiting& waiting) {
+  if (!wait.timeout_ms || is_endless(*wait.timeout_ms)) return;
+  waiting.wakes_in_ms = static_cast<double>(*wait.timeout_ms);
+  waiting.on.push_back({fmt::format("a timer, {}", duration(*waiting.wakes_in_ms)),
+                        fmt::format("timeout of {}", wait.name), Waker::timer});
+}
+
+}  // namespace
+
+bool is_idle_pool_worker(const std::vector<facts::FrameFacts>& frames) {
+  const int at = pool_frame(frames);
+  // The wait for work is a C call of the worker function itself (SimpleQueue.get, Lock.acquire) or of its queue.
+  return at == 0 || (at == 1 && frames[0].file.ends_with("multiprocessing/queues.py"));
+}
+
+bool is_busy_pool_worker(const std::vector<facts::FrameFacts>& frames) {
+  return pool_frame(frames) >= 0 && !is_idle_pool_worker(frames);
+}
+
+std::string gil_label(const Process& process, int gil) {
+  std::vector<std::int64_t> others;
+  const auto* main = process.main_interpreter();
+  for (auto id : process.python().gils[gil].interpreters)
+    if (main == nullptr || id != main->id) others.push_back(id);
+  if (process.main_gil() != gil) return fmt::format("GIL {} (of interpreter {})", gil, fmt::join(others, ", "));
+  if (others.empty()) return "the GIL";
+  std::sort(others.begin(), others.end());
+  if (others.size() > 4) return fmt::format("GIL {} (shared by the main and {} more interpreters)", gil, others.size());
+  return fmt::format("GIL {} (shared with interpreter{} {})", gil, others.size() == 1 ? "" : "s",
+                     fmt::join(others, ", "));
+}
+
+WaitGraph::WaitGraph(const Process& process, std::vector<GilGrip> grips)
+    : process_(&process), grips_(std::move(grips)) {
+  for (auto tid : process.python_tids()) threads_.emplace(tid, resolve(tid));
+  for (const auto& thread : process.facts().threads)
+    if (!threads_.contains(thread.tid)) threads_.emplace(thread.tid, resolve(thread.tid));
+}
+
+const Waiting& WaitGraph::waiting(std::uint64_t tid) const {
+  auto it = threads_.find(tid);
+  return it == threads_.end() ? missing_ : it->second;
+}
+
+std::vector<std::uint64_t> WaitGraph::alive_besides(std::uint64_t tid) const {
+  std::vector<std::uint64_t> alive;
+  for (auto other : process_->python_tids()) {
+    const auto& waiting = this->waiting(other);
+    if (other != tid && !waiting.pool_idle && waiting.waker <= Waker::unknown) alive.push_back(other);
+  }
+  return alive;
+}
+
+WaitsFor WaitGraph::resolve_fd(int fd, bool for_reading, const std::string& how) const {
+  const auto end = other_end(*process_, fd, for_reading);
+  WaitsFor on{fmt::format("fd {}: {}", fd, end.words), how, waker_of(end.end)};
+  on.fd = fd;
+  on.end = end.end;
+  return on;
+}
+
+// epoll, poll, select: any of several descriptors.
+void WaitGraph::resolve_many(const Wait& wait, Waiting& waiting) const {
+  const auto& facts = process_->facts();
+  const auto* loop = process_->loop_of(waiting.tid);
+  auto is_own = [&](int fd) {
+    return loop != nullptr && std::find(loop->own_fds.begin(), loop->own_fds.end(), fd) != loop->own_fds.end();
+  };
+  std::vector<std::pair<int, bool>> watched;  // fd, for reading
+  if (wait.kind == WaitKind::epoll) {
+    const auto* set = wait.fd ? facts.fd(*wait.fd) : nullptr;
+    if (set == nullptr || !facts.kernel.fds_known) {
+      waiting.on.push_back({fmt::format("epoll set {}", wait.fd.value_or(-1)), wait.name, Waker::unknown});
+      return;
+    }
+    constexpr std::uint32_t kInOrOut = 0x1 | 0x2 | 0x4 | 0x2000;  // EPOLLIN PRI OUT RDHUP: a disarmed one-shot has none
+    for (const auto& entry : set->epoll)
+      if ((entry.events & kInOrOut) != 0) watched.emplace_back(entry.fd, (entry.events & 0x3) != 0);
+  } else {
+    for (int fd : wait.fds) watched.emplace_back(fd, true);
+  }
+  for (auto [fd, for_reading] : watched) {
+    if (is_own(fd)) {
+      waiting.on.push_back(
+          {fmt::format("fd {}: its own wakeup socket", fd), wait.name, Waker::none, -1, fd, End::never});
+    } else {
+      waiting.on.push_back(resolve_fd(fd, for_reading, wait.name));
+    }
+  }
+}
+
+Waiting WaitGraph::resolve(std::uint64_t tid) const {
+  Waiting waiting;
+  waiting.tid = tid;
+  const auto* thread = process_->facts().thread(tid);
+  if (thread == nullptr) return waiting;
+  if (const auto* state = process_->current_state(tid)) waiting.pool_idle = is_idle_pool_worker(state->frames);
+  const auto& wait = thread->wait;
+  if (auto gil = process_->waits_for_gil(tid)) {
+    WaitsFor on{gil_label(*process_, *gil),
+                fmt::format("futex {} inside gil->{}", RemoteAddr(*wait.futex).hex(),
+                            RemoteAddr(*wait.futex)
+                                    .within(RemoteAddr(process_->python().gils[*gil].cond),
+                                            process_->python().gils[*gil].cond_size)
+                                ? "cond"
+                                : "mutex"),
+                Waker::running, *gil};
+    waiting.on.push_back(on);
+    waiting.waker = Waker::running;
+    return waiting;
+  }
+  switch (wait.kind) {
+    case WaitKind::none: waiting.on.push_back({"nothing: it runs", "not in a system call", Waker::running}); break;
+    case WaitKind::futex:
+      waiting.on.push_back({"a lock", fmt::format("futex {}", RemoteAddr(wait.futex.value_or(0)).hex()),
+                            wait.timeout_ms ? Waker::none : Waker::unknown});
+      break;
+    case WaitKind::epoll:
+    case WaitKind::poll:
+    case WaitKind::select: resolve_many(wait, waiting); break;
+    case WaitKind::read:
+    case WaitKind::recv:
+    case WaitKind::accept:
+    case WaitKind::connect: waiting.on.push_back(resolve_fd(wait.fd.value_or(-1), true, wait.name)); break;
+    case WaitKind::write:
+    case WaitKind::send: waiting.on.push_back(resolve_fd(wait.fd.value_or(-1), false, wait.name)); break;
+    case WaitKind::wait_child:
+      waiting.on.push_back({wait.pid.value_or(-1) > 0 ? fmt::format("the end of child process {}", *wait.pid)
+                                                      : "the end of a child process",
+                            wait.name, Waker::outside, -1, -1, End::other_process});
+      break;
+    case WaitKind::signal: waiting.on.push_back({"a signal", wait.name, Waker::signal}); break;
+    case WaitKind::nanosleep:
+      if (!wait.timeout_ms) waiting.on.push_back({"a timer", wait.name, Waker::timer});
+      break;
+    case WaitKind::other:
+    case WaitKind::unknown:
+      waiting.on.push_back({"something this version does not know", wait.name, Waker::unknown});
+      break;
+  }
+  add_timer(wait, waiting);
+  waiting.waker = Waker::none;
+  for (const auto& on : waiting.on) waiting.waker = std::min(waiting.waker, on.waker);
+  return waiting;
+}
+
+std::vector<PathEdge> WaitGraph::path(std::uint64_t tid) const {
+  std::vector<PathEdge> edges;
+  auto node = [&](std::uint64_t id) {
+    const auto* state = process_->current_state(id);
+    std::string label = process_->thread_label(id);
+    if (state == nullptr) return label;
+    const auto* frame = user_frame(state->frames);
+    return fmt::format("{} (interpreter {}){}", label, state->interpreter, frame ? " · " + frame_label(*frame) : "");
+  };
+  const auto& waiting = this->waiting(tid);
+  for (const auto& on : waiting.on) {
+    edges.push_back({node(tid), "waits for " + on.what, {on.evidence}, on.seen});
+    if (on.gil < 0) continue;
+    const auto& grip = grips_[on.gil];
+    if (grip.holder == nullptr) continue;
+    edges.push_back({on.what, "held by " + node(grip.holder->tid), {"gil.locked=1, gil.last_holder"}, true});
+    const auto& held = this->waiting(grip.holder->tid);
+    if (!held.on.empty()) {
+      const auto* thread = process_->facts().thread(grip.holder->tid);
+      std::string doing =
+          held.waker == Waker::running && held.on.front().gil < 0 ? "running" : "waits for " + held.on.front().what;
+      if (thread != nullptr && thread->cpu_ns && doing == "running")
+        doing += fmt::format(", {} CPU", duration(static_cast<double>(*thread->cpu_ns) / 1e6));
+      edges.push_back({process_->thread_label(grip.holder->tid), doing, {held.on.front().evidence}, true});
+    }
+  }
+  return edges;
+}
+
+}  // namespace hang::verdict

@@ -1,0 +1,73 @@
+// WaitGraph: what every thread waits for, and whether that can ever come. One graph, used by every shape.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "verdict/gil_grip.h"
+#include "verdict/other_end.h"
+#include "verdict/process.h"
+
+namespace hang::verdict {
+
+// What could end a wait, the strongest first. `none`: nothing outside the threads of this process.
+enum class Waker { running, timer, outside, unknown, signal, none };
+
+// One thing that a thread waits for.
+struct WaitsFor {
+  std::string what;      // "GIL 0 (shared with interpreter 1)", "fd 7", "a lock", "nothing: it runs"
+  std::string evidence;  // "futex 0x7f.. inside gil->cond"
+  Waker waker = Waker::unknown;
+  int gil = -1;  // of a GIL
+  int fd = -1;   // of a descriptor
+  End end = End::unknown;
+  bool seen = true;  // false: inferred
+};
+
+// A thread and all that it waits for at once (any of them wakes it).
+struct Waiting {
+  std::uint64_t tid = 0;
+  std::vector<WaitsFor> on;
+  Waker waker = Waker::unknown;       // the strongest of them
+  std::optional<double> wakes_in_ms;  // waker timer: when
+  bool pool_idle = false;             // a pool worker without work: it acts only when given some
+};
+
+class WaitGraph {
+ public:
+  WaitGraph(const Process& process, std::vector<GilGrip> grips);
+
+  [[nodiscard]] const std::vector<GilGrip>& grips() const { return grips_; }
+  // Every thread that has a thread state, plus native threads that are there.
+  [[nodiscard]] const Waiting& waiting(std::uint64_t tid) const;
+  // Threads other than `tid` that have a thread state and could act by themselves: running, a timer, the outside.
+  [[nodiscard]] std::vector<std::uint64_t> alive_besides(std::uint64_t tid) const;
+  // The path from `tid` to what it ends at, for the report: waits, GIL, holder, what that runs.
+  [[nodiscard]] std::vector<PathEdge> path(std::uint64_t tid) const;
+
+ private:
+  [[nodiscard]] Waiting resolve(std::uint64_t tid) const;
+  [[nodiscard]] WaitsFor resolve_fd(int fd, bool for_reading, const std::string& how) const;
+  void resolve_many(const facts::Wait& wait, Waiting& waiting) const;
+
+  const Process* process_;
+  std::vector<GilGrip> grips_;
+  std::map<std::uint64_t, Waiting> threads_;
+  Waiting missing_;
+};
+
+// trio and asyncio cap an endless wait at a day; a timeout of this or more means "nothing scheduled"
+// (trio/_core/_run.py `_MAX_TIMEOUT`, asyncio/base_events.py `MAXIMUM_SELECT_TIMEOUT`).
+inline constexpr std::int64_t kNothingScheduledMs = 24LL * 3600 * 1000;
+bool is_endless(std::int64_t timeout_ms);
+
+// Frames of an idle pool worker (concurrent.futures, trio's thread cache, multiprocessing.pool).
+bool is_idle_pool_worker(const std::vector<facts::FrameFacts>& frames);
+// Frames of a pool worker that runs a job for a loop.
+bool is_busy_pool_worker(const std::vector<facts::FrameFacts>& frames);
+
+std::string gil_label(const Process& process, int gil);
+
+}  // namespace hang::verdict
