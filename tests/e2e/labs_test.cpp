@@ -1,0 +1,186 @@
+// Every lab on every CPython, through every host: the same words, and Ctrl-C does what was said.
+#include <filesystem>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "expectation.h"
+#include "hosts.h"
+#include "lab.h"
+#include "proc.h"
+
+namespace hang::test {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::Contains;
+using testing::HasSubstr;
+
+struct Patient {
+  Lab lab;
+  CPython python;
+};
+
+void PrintTo(const Patient& patient, std::ostream* out) {
+  *out << patient.lab.file << " on " << patient.python.executable;
+}
+
+std::vector<Patient> patients(bool (*wanted)(const Lab&)) {
+  std::vector<Patient> all;
+  for (const Lab& lab : labs())
+    for (const CPython& python : supported_pythons())
+      if (wanted(lab) && python.minor >= lab.first_minor && python.minor <= lab.last_minor)
+        all.push_back({lab, python});
+  return all;
+}
+
+std::string patient_name(const testing::TestParamInfo<Patient>& info) {
+  return info.param.lab.name + "_" + info.param.python.name;
+}
+
+class LabTest : public testing::TestWithParam<Patient> {
+ protected:
+  void SetUp() override {
+    auto started = RunningLab::start(GetParam().lab, GetParam().python);
+    ASSERT_TRUE(started.ok()) << started.error().message;
+    patient_ = std::move(*started);
+    before_ = state_letter(pid(), pid());
+  }
+
+  // Whatever looked at it, it is as it was: not stopped, not traced, alive.
+  void TearDown() override {
+    if (!patient_ || HasFatalFailure() || may_have_ended_) return;
+    EXPECT_EQ(status_field(pid(), pid(), "TracerPid"), "0");
+    const bool stopped_itself = before_ == 'T';
+    const char after = state_letter(pid(), pid());
+    EXPECT_EQ(after == 'T' || after == 't', stopped_itself) << "left in state " << after;
+    EXPECT_FALSE(patient_->ended());
+  }
+
+  [[nodiscard]] const Lab& lab() const { return GetParam().lab; }
+  [[nodiscard]] pid_t pid() const { return patient_->pid(); }
+  [[nodiscard]] std::string pid_text() const { return std::to_string(pid()); }
+
+  std::unique_ptr<RunningLab> patient_;
+  char before_ = '\0';
+  bool may_have_ended_ = false;
+};
+
+// --- the command line --------------------------------------------------------------------------------------------
+
+class Cli : public LabTest {};
+
+TEST_P(Cli, NamesTheShape) {
+  const Report report = classify_in_cli({"-p", pid_text()});
+  ASSERT_TRUE(report.json) << report.command.out << report.command.err;
+  expect_verdict(*report.json, lab().expect, *patient_);
+  EXPECT_EQ(report.command.exit_code, exit_code_of(*report.json)) << report.command.err;
+  EXPECT_EQ(report.json->at("target").value("stopped_us", -1), 0) << "the command line stops nothing";
+}
+
+INSTANTIATE_TEST_SUITE_P(Labs, Cli, testing::ValuesIn(patients([](const Lab&) { return true; })), patient_name);
+
+// What Ctrl-C was said to do is what it does.
+class CtrlC : public LabTest {
+ protected:
+  // Sends up to three SIGINTs; after how many it ended, 0 = it lives.
+  int interrupts_survived() {
+    const bool taken = !lab().expect.step || (*lab().expect.step != 0 && *lab().expect.step != 2);
+    for (int sent = 1; sent <= 3; ++sent) {
+      if (auto interrupted = patient_->interrupt(taken); !interrupted) return sent - 1;
+      // An end that is expected gets time to come about; "it lives" is claimed after it had time to die.
+      const milliseconds deadline(std::count(lab().sigints.begin(), lab().sigints.end(), sent) > 0 ? 30'000 : 300);
+      if (await([this] { return patient_->ended(); }, deadline)) return sent;
+    }
+    return 0;
+  }
+};
+
+TEST_P(CtrlC, DoesWhatWasSaid) {
+  may_have_ended_ = true;
+  const Report report = classify_in_cli({"-p", pid_text()});
+  ASSERT_TRUE(report.json) << report.command.out << report.command.err;
+  const std::string answer = report.json->at("verdict").at("ctrl_c").at("answer");
+  const int ended_after = interrupts_survived();
+  EXPECT_THAT(lab().sigints, Contains(ended_after)) << "the lab is not what labs.json says";
+  if (answer == "yes") EXPECT_EQ(ended_after, 1);
+  if (answer == "no") EXPECT_EQ(ended_after, 0);
+  if (answer == "partly") EXPECT_GT(ended_after, 1);
+}
+
+// Where "slow" is the diagnosis, how many it takes is luck.
+INSTANTIATE_TEST_SUITE_P(Labs, CtrlC,
+                         testing::ValuesIn(patients([](const Lab& lab) { return lab.sigints.size() == 1; })),
+                         patient_name);
+
+class Facts : public LabTest {
+ protected:
+  void TearDown() override {
+    LabTest::TearDown();
+    fs::remove(file_);
+  }
+  const std::string file_ = testing::TempDir() + "hang_facts_" + std::to_string(getpid()) + ".json";
+};
+
+TEST_P(Facts, ReadBackGiveTheSameVerdict) {
+  const Report live = classify_in_cli({"-p", pid_text(), "--save-facts", file_});
+  ASSERT_TRUE(live.json) << live.command.out << live.command.err;
+  const Report saved = classify_in_cli({"--facts", file_});
+  ASSERT_TRUE(saved.json) << saved.command.out << saved.command.err;
+  EXPECT_EQ(saved.json->at("verdict"), live.json->at("verdict"));
+  EXPECT_EQ(saved.command.exit_code, live.command.exit_code);
+  EXPECT_EQ(saved.json->at("target").at("kind"), "facts");
+}
+
+INSTANTIATE_TEST_SUITE_P(Labs, Facts, testing::ValuesIn(patients([](const Lab&) { return true; })), patient_name);
+
+// --- LLDB --------------------------------------------------------------------------------------------------------
+
+class Lldb : public LabTest {
+ protected:
+  void SetUp() override {
+    if (const std::string why = why_no_lldb(); !why.empty()) GTEST_SKIP() << why;
+    LabTest::SetUp();
+  }
+};
+
+TEST_P(Lldb, NamesTheShape) {
+  const Report report = classify_in_lldb(pid());
+  ASSERT_TRUE(report.json) << report.command.out << report.command.err;
+  expect_verdict(*report.json, lab().expect_in_lldb, *patient_);
+}
+
+INSTANTIATE_TEST_SUITE_P(Labs, Lldb, testing::ValuesIn(patients([](const Lab&) { return true; })), patient_name);
+
+class Core : public Lldb {
+ protected:
+  void SetUp() override {
+    if (find_program("gcore").empty()) GTEST_SKIP() << "no gcore (gdb) in PATH";
+    Lldb::SetUp();
+  }
+  void TearDown() override {
+    Lldb::TearDown();
+    if (patient_) fs::remove(core());
+  }
+  [[nodiscard]] std::string prefix() const { return testing::TempDir() + "hang_core_" + std::to_string(getpid()); }
+  [[nodiscard]] std::string core() const { return prefix() + "." + pid_text(); }
+};
+
+TEST_P(Core, VerdictStandsAndTheMissingIsNamed) {
+  const CommandResult dumped = run_command({"gcore", "-o", prefix(), pid_text()});
+  ASSERT_TRUE(fs::exists(core())) << dumped.out << dumped.err;
+  const Report report = classify_core_in_lldb(GetParam().python.executable, core());
+  ASSERT_TRUE(report.json) << report.command.out << report.command.err;
+  EXPECT_EQ(report.json->at("target").at("kind"), "core");
+  expect_verdict(*report.json, lab().expect_in_core, *patient_);
+  const json gaps = report.json->value("gaps", json::array());
+  EXPECT_FALSE(gaps.empty()) << "a core has no fd table and no queues";
+}
+
+INSTANTIATE_TEST_SUITE_P(Labs, Core, testing::ValuesIn(patients([](const Lab& lab) { return lab.core; })),
+                         patient_name);
+
+}  // namespace
+}  // namespace hang::test
