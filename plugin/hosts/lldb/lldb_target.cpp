@@ -1,0 +1,200 @@
+#include "hosts/lldb/lldb_target.h"
+
+#include <algorithm>
+#include <climits>
+#include <cstdio>
+#include <dlfcn.h>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "hosts/lldb/core_registers.h"
+
+namespace hang::lldb_host {
+namespace {
+
+// No process has more; a hostile core could say so.
+constexpr std::uint32_t kMaxThreads = 1 << 20;
+
+TargetKind kind_of(lldb::SBProcess& process) {
+  const char* name = process.GetPluginName();  // "gdb-remote"; "elf-core", "minidump"
+  std::string_view plugin = name != nullptr ? name : "";
+  bool core = plugin.find("core") != std::string_view::npos || plugin == "minidump";
+  return core ? TargetKind::core : TargetKind::live;
+}
+
+// Whether some process traces PID on this machine. A remote target's pid may exist here too, but untraced.
+bool traced_here(std::uint64_t pid) {
+  std::string path = "/proc/" + std::to_string(pid) + "/status";
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), std::fclose);
+  if (!file) return false;
+  char line[256];
+  unsigned long long tracer = 0;
+  while (std::fgets(line, sizeof line, file.get()) != nullptr) {
+    if (std::sscanf(line, "TracerPid: %llu", &tracer) == 1) return tracer != 0;
+  }
+  return false;
+}
+
+bool is_local(lldb::SBTarget& target, TargetKind kind, std::uint64_t pid) {
+  const char* platform = target.GetPlatform().GetName();
+  return kind == TargetKind::live && platform != nullptr && std::string_view(platform) == "host" && traced_here(pid);
+}
+
+// SBProcess::GetCoreFile, which LLDB 14 to 16 do not have: looked up, so that the plugin still loads there.
+std::string core_path(lldb::SBProcess& process) {
+  using GetCoreFile = lldb::SBFileSpec (*)(lldb::SBProcess*);  // a member function takes `this` as its first argument
+  void* found = dlsym(RTLD_DEFAULT, "_ZN4lldb9SBProcess11GetCoreFileEv");
+  if (found == nullptr) return "";
+  auto file = reinterpret_cast<GetCoreFile>(found)(&process);
+  char path[PATH_MAX] = "";
+  return file.IsValid() && file.GetPath(path, sizeof path) > 0 ? path : "";
+}
+
+// The member `name` of `type`, also inside anonymous structs and unions. Offsets are in bytes.
+std::optional<std::pair<std::uint64_t, lldb::SBType>> find_field(lldb::SBType type, std::string_view name, int depth) {
+  type = type.GetCanonicalType();
+  const std::uint32_t count = depth > 0 ? type.GetNumberOfFields() : 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    auto field = type.GetFieldAtIndex(i);
+    const char* field_name = field.GetName();
+    std::string_view found = field_name != nullptr ? field_name : "";
+    if (found == name) return std::pair(field.GetOffsetInBytes(), field.GetType());
+    if (!found.empty()) continue;
+    if (auto inner = find_field(field.GetType(), name, depth - 1)) {
+      inner->first += field.GetOffsetInBytes();
+      return inner;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+LldbTarget::LldbTarget(lldb::SBTarget target, lldb::SBProcess process)
+    : target_(std::move(target)),
+      process_(std::move(process)),
+      kind_(kind_of(process_)),
+      pid_(process_.GetProcessID()),
+      stop_id_(process_.GetStopID()),
+      local_(is_local(target_, kind_, pid_)),
+      pages_([this](RemoteAddr page, std::span<std::byte> out) { return fetch(page, out); }),
+      files_([this](RemoteAddr address, std::span<std::byte> out) { return read_memory(address, out); }) {
+  if (pid_ == LLDB_INVALID_PROCESS_ID) pid_ = 0;
+}
+
+std::optional<Error> LldbTarget::moved_on() const {
+  auto state = process_.GetState();
+  bool stopped = state == lldb::eStateStopped || state == lldb::eStateCrashed || state == lldb::eStateSuspended;
+  if (stopped && process_.GetStopID() == stop_id_) return std::nullopt;
+  if (stopped || state == lldb::eStateRunning || state == lldb::eStateStepping) {
+    return Error{ErrorKind::inconsistent, "the process was resumed in the debugger while it was read"};
+  }
+  return Error{ErrorKind::no_such_process, "the process ended or was detached while it was read"};
+}
+
+// ReadMemory and its count only: other SBProcess readers report success for memory that a core does not have.
+std::size_t LldbTarget::read_memory(RemoteAddr address, std::span<std::byte> out) {
+  lldb::SBError error;
+  std::size_t count = process_.ReadMemory(address.raw(), out.data(), out.size(), error);
+  return std::min(count, out.size());
+}
+
+std::size_t LldbTarget::read_file(RemoteAddr address, std::span<std::byte> out) {
+  const Module* module = module_of(address);
+  auto file = module != nullptr ? files_.open(*module) : Error{ErrorKind::unreadable, ""};
+  if (!file) return 0;
+  const std::uint64_t at = address.raw() - module->load_bias.raw();
+  for (const auto& segment : (*file)->segments()) {
+    // A writable mapping has changed since it was read from the file: absent is all that can be said about it.
+    if (segment.writable || at < segment.address || at - segment.address >= segment.file_size) continue;
+    auto wanted = std::min<std::uint64_t>(out.size(), segment.file_size - (at - segment.address));
+    return (*file)->read(at, out.first(wanted)) ? wanted : 0;
+  }
+  return 0;
+}
+
+Result<std::size_t> LldbTarget::fetch(RemoteAddr page, std::span<std::byte> out) {
+  if (auto error = moved_on()) return *error;
+  std::size_t count = read_memory(page, out);
+  if (count == 0 && kind_ == TargetKind::core) count = read_file(page, out);
+  return count;
+}
+
+const std::vector<Module>& LldbTarget::module_list() {
+  if (!modules_) modules_ = list_modules(target_, local_ ? "/proc/" + std::to_string(pid_) + "/root" : "");
+  return *modules_;
+}
+
+const Module* LldbTarget::module_of(RemoteAddr address) {
+  for (const auto& module : module_list()) {
+    if (module.begin <= address && address < module.end) return &module;
+  }
+  return nullptr;
+}
+
+Result<std::vector<Module>> LldbTarget::modules() {
+  if (auto error = moved_on()) return *error;
+  return module_list();
+}
+
+Result<std::vector<TargetThread>> LldbTarget::threads() {
+  if (auto error = moved_on()) return *error;
+  std::map<std::uint64_t, ThreadRegisters> registers;
+  if (kind_ == TargetKind::core) {
+    if (auto read = read_core_registers(core_path(process_))) registers = std::move(*read);
+  }
+  std::vector<TargetThread> threads;
+  const std::uint32_t count = std::min(process_.GetNumThreads(), kMaxThreads);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    TargetThread thread;
+    thread.tid = process_.GetThreadAtIndex(i).GetThreadID();
+    if (auto found = registers.find(thread.tid); found != registers.end()) thread.registers = found->second;
+    threads.push_back(thread);
+  }
+  return threads;
+}
+
+Result<RemoteAddr> LldbTarget::symbol(const Module& module, std::string_view name) {
+  auto file = files_.open(module);
+  if (!file) return file.error();
+  auto found = (*file)->symbol(name);
+  if (!found) return found.error();
+  return module.load_bias.field(found->address);
+}
+
+Result<MemberLayout> LldbTarget::member(std::string_view type, std::string_view path) {
+  // Declarations inside structs are not followed deeper than any C struct nests.
+  constexpr int kMaxDepth = 16;
+  auto current = target_.FindFirstType(std::string(type).c_str());
+  if (!current.IsValid() || current.GetCanonicalType().GetNumberOfFields() == 0) {
+    return Error{ErrorKind::no_symbols, "no debug information for " + std::string(type)};
+  }
+  MemberLayout layout;
+  while (!path.empty()) {
+    auto dot = std::min(path.find('.'), path.size());
+    auto field = find_field(current, path.substr(0, dot), kMaxDepth);
+    if (!field) {
+      return Error{ErrorKind::absent_field,
+                   std::string(type) + " has no member " + std::string(path.substr(0, dot)) + " by debug information"};
+    }
+    layout.offset += field->first;
+    layout.size = field->second.GetByteSize();
+    current = field->second;
+    path.remove_prefix(std::min(dot + 1, path.size()));
+  }
+  return layout;
+}
+
+Result<CodeSymbol> LldbTarget::code_symbol(RemoteAddr pc) {
+  const Module* module = module_of(pc);
+  if (module == nullptr) return Error{ErrorKind::no_symbols, "no module there", pc};
+  auto symbol = target_.ResolveLoadAddress(pc.raw()).GetSymbol();  // the symbol table; no debug information
+  const char* name = symbol.IsValid() && !symbol.IsSynthetic() ? symbol.GetName() : nullptr;
+  if (name == nullptr) return Error{ErrorKind::no_symbols, "no symbol covers this address", pc};
+  auto start = symbol.GetStartAddress().GetLoadAddress(target_);
+  if (start == LLDB_INVALID_ADDRESS || start > pc.raw()) return Error{ErrorKind::no_symbols, "no symbol there", pc};
+  return CodeSymbol{name, module->path, pc.raw() - start};
+}
+
+}  // namespace hang::lldb_host

@@ -1,0 +1,56 @@
+// LldbTarget: the process or core of a debugger, through the SB API. Lives for one command.
+#pragma once
+
+#include <lldb/API/LLDB.h>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "hosts/lldb/modules.h"
+#include "hosts/lldb/page_cache.h"
+#include "target/target.h"
+
+namespace hang::lldb_host {
+
+class LldbTarget : public Target {
+ public:
+  // `process` must be stopped. It is neither run nor written to, and the selected thread and frame are left alone.
+  LldbTarget(lldb::SBTarget target, lldb::SBProcess process);
+
+  [[nodiscard]] TargetKind kind() const override { return kind_; }
+  [[nodiscard]] std::uint64_t pid() const override { return pid_; }
+  [[nodiscard]] bool local() const override { return local_; }
+  [[nodiscard]] bool stopped_by_host() const override { return kind_ == TargetKind::live; }
+  [[nodiscard]] std::uint64_t stop_id() const override { return stop_id_; }
+
+  Result<std::size_t> read(RemoteAddr address, std::span<std::byte> out) override { return pages_.read(address, out); }
+  Result<std::vector<Module>> modules() override;
+  // With registers for a core only, from its notes: LLDB has no orig_rax, and a live local thread's system call is in
+  // /proc/PID/task/TID/syscall, also while it is stopped.
+  Result<std::vector<TargetThread>> threads() override;
+  Result<RemoteAddr> symbol(const Module& module, std::string_view name) override;
+  Result<MemberLayout> member(std::string_view type, std::string_view path) override;
+  Result<CodeSymbol> code_symbol(RemoteAddr pc) override;
+
+ private:
+  // The page at `page`: memory, and for a core the read-only segments of the mapped files, which a core leaves out.
+  Result<std::size_t> fetch(RemoteAddr page, std::span<std::byte> out);
+  std::size_t read_memory(RemoteAddr address, std::span<std::byte> out);
+  std::size_t read_file(RemoteAddr address, std::span<std::byte> out);
+  const std::vector<Module>& module_list();
+  const Module* module_of(RemoteAddr address);
+  [[nodiscard]] std::optional<Error> moved_on() const;
+
+  mutable lldb::SBTarget target_;
+  mutable lldb::SBProcess process_;
+  TargetKind kind_;
+  std::uint64_t pid_;
+  std::uint32_t stop_id_;
+  bool local_;
+  PageCache pages_;
+  ModuleFiles files_;
+  std::optional<std::vector<Module>> modules_;
+};
+
+}  // namespace hang::lldb_host
