@@ -1,0 +1,184 @@
+// The process as a whole: identity, signal dispositions, children, and the walk over its threads.
+#include <algorithm>
+#include <fmt/format.h>
+#include <string_view>
+
+#include "kernel/kernel.h"
+#include "kernel/proc_file.h"
+#include "kernel/thread.h"
+
+namespace hang::kernel {
+namespace {
+
+using facts::ProcessFacts;
+using facts::Snapshot;
+
+constexpr std::size_t kMostThreads = 65536, kMostChildren = 4096, kMostArguments = 4096;
+
+Error ended(std::uint64_t pid, std::string_view how) {
+  return Error{ErrorKind::no_such_process, fmt::format("process {} {}", pid, how)};
+}
+
+// /proc/PID/stat: pid (comm) state ppid pgrp session tty_nr tpgid flags ... starttime (22); see proc(5).
+struct Stat {
+  std::string_view comm;
+  std::optional<char> state;
+  std::optional<std::int64_t> ppid, pgrp, session, tty_nr, tpgid;
+  std::optional<std::uint64_t> threads, start_ticks;
+};
+
+Stat parse_stat(std::string_view text) {
+  Stat stat;
+  // The command is the only field that may contain blanks and parentheses.
+  const std::size_t begin = text.find('('), end = text.rfind(')');
+  if (begin == text.npos || end == text.npos || end < begin) return stat;
+  stat.comm = text.substr(begin + 1, end - begin - 1);
+  Words words(text.substr(end + 1));
+  const std::string_view state = words.next();
+  if (state.size() == 1) stat.state = state.front();
+  stat.ppid = words.number<std::int64_t>();
+  stat.pgrp = words.number<std::int64_t>();
+  stat.session = words.number<std::int64_t>();
+  stat.tty_nr = words.number<std::int64_t>();
+  stat.tpgid = words.number<std::int64_t>();
+  for (int field = 9; field < 20; ++field) words.next();
+  stat.threads = words.number<std::uint64_t>();
+  words.next();  // itrealvalue
+  stat.start_ticks = words.number<std::uint64_t>();
+  return stat;
+}
+
+Result<void> read_stat(const ProcDir& dir, std::uint64_t pid, std::string& scratch, ProcessFacts& process) {
+  const auto file = dir.read("stat", scratch);
+  if (!file) return file.error();
+  const Stat stat = parse_stat(file->text);
+  // A main thread that called pthread_exit() is a zombie too, but other threads keep the process and its memory.
+  if (stat.state == 'Z' && stat.threads.value_or(0) <= 1) return ended(pid, "has ended (zombie): its memory is gone");
+  if (stat.state == 'X' || stat.state == 'x') return ended(pid, "has ended");
+  process.state = stat.state;
+  process.ppid = stat.ppid;
+  process.pgrp = stat.pgrp;
+  process.session = stat.session;
+  process.tty_nr = stat.tty_nr;
+  process.tpgid = stat.tpgid;
+  process.start_ticks = stat.start_ticks;
+  return {};
+}
+
+Result<void> read_status(const ProcDir& dir, std::uint64_t pid, std::string& scratch, ProcessFacts& process) {
+  const auto file = dir.read("status", scratch);
+  if (!file) return file.error();
+  // /proc/TID exists for every thread, though it is not listed.
+  const auto tgid = number_of<std::uint64_t>(file->text, "Tgid");
+  if (tgid && *tgid != pid) {
+    return Error{ErrorKind::no_such_process, fmt::format("{} is not a process but a thread of process {}", pid, *tgid)};
+  }
+  process.tracer_pid = number_of<std::int64_t>(file->text, "TracerPid");
+  process.sig_ign = number_of<std::uint64_t>(file->text, "SigIgn", 16);
+  process.sig_cgt = number_of<std::uint64_t>(file->text, "SigCgt", 16);
+  process.shd_pnd = number_of<std::uint64_t>(file->text, "ShdPnd", 16);
+  return {};
+}
+
+void read_cmdline(const ProcDir& dir, std::string& scratch, Snapshot& snapshot) {
+  const auto file = dir.read("cmdline", scratch);
+  if (!file) {
+    snapshot.gaps.push_back({"command line", file.error().message, {}});
+    return;
+  }
+  std::string_view rest = file->text;
+  auto& arguments = snapshot.kernel.process.cmdline;
+  while (!rest.empty() && arguments.size() < kMostArguments) {
+    const std::size_t end = rest.find('\0');
+    arguments.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
+  }
+}
+
+// Children are listed by the thread that created them. False if this kernel does not (no CONFIG_PROC_CHILDREN).
+bool read_children(const ProcDir& thread, std::string& scratch, ProcessFacts& process) {
+  const auto file = thread.read("children", scratch);
+  if (!file) {
+    const bool thread_gone = !thread.read("comm", scratch).ok();
+    return thread_gone || file.error().kind != ErrorKind::no_such_process;
+  }
+  Words words(file->text);
+  while (process.children.size() < kMostChildren) {
+    const auto pid = words.number<std::int64_t>();
+    if (!pid) break;
+    process.children.push_back({*pid, {}, '?'});
+  }
+  return true;
+}
+
+void name_children(std::string& scratch, ProcessFacts& process) {
+  for (auto& child : process.children) {
+    const auto dir = ProcDir::open_process(static_cast<std::uint64_t>(child.pid));
+    if (!dir) continue;
+    const auto file = dir->read("stat", scratch);
+    if (!file) continue;
+    const Stat stat = parse_stat(file->text);
+    child.comm = stat.comm;
+    child.state = stat.state.value_or('?');
+  }
+}
+
+// What the walk over the threads could not see; one gap each, however many threads there are.
+struct ThreadGaps {
+  std::string syscall_refused, too_many;
+  bool children_listed = true;
+
+  void record(Snapshot& snapshot) const {
+    if (!syscall_refused.empty()) {
+      snapshot.gaps.push_back({"system calls of the threads", syscall_refused, {"S1", "L1", "G3", "L3", "N3"}});
+    }
+    if (!too_many.empty()) snapshot.gaps.push_back({"threads", too_many, {}});
+    if (!children_listed) snapshot.gaps.push_back({"child processes", "this kernel does not list them", {"P2"}});
+  }
+};
+
+Result<void> read_threads(const ProcDir& dir, std::uint64_t pid, std::string& scratch, Snapshot& snapshot) {
+  const auto tasks = dir.open("task");
+  if (!tasks) return tasks.error();
+  ThreadGaps gaps;
+  NumberedEntries tids(*tasks);
+  while (const auto tid = tids.next()) {
+    if (snapshot.threads.size() >= kMostThreads) {
+      gaps.too_many = fmt::format("only the first {} were read", kMostThreads);
+      break;
+    }
+    // A thread that ended since it was listed is simply not there any more.
+    const auto thread_dir = tasks->open(tids.name());
+    if (!thread_dir) continue;
+    auto thread = read_thread(*thread_dir, *tid, scratch, &gaps.syscall_refused);
+    if (!thread) continue;
+    snapshot.threads.push_back(std::move(*thread));
+    gaps.children_listed &= read_children(*thread_dir, scratch, snapshot.kernel.process);
+  }
+  const auto dead = [](const facts::ThreadFacts& thread) { return thread.state == 'Z' || thread.state == 'X'; };
+  if (std::all_of(snapshot.threads.begin(), snapshot.threads.end(), dead)) return ended(pid, "ended while it was read");
+  gaps.record(snapshot);
+  return {};
+}
+
+}  // namespace
+
+Result<void> read_process(std::uint64_t pid, Snapshot& snapshot) {
+  const auto dir = ProcDir::open_process(pid);
+  if (!dir) {
+    if (dir.error().kind == ErrorKind::no_such_process) {
+      return Error{ErrorKind::no_such_process, fmt::format("no process with pid {}", pid)};
+    }
+    return dir.error();
+  }
+  std::string scratch;
+  auto& process = snapshot.kernel.process;
+  if (const auto done = read_stat(*dir, pid, scratch, process); !done) return done.error();
+  if (const auto done = read_status(*dir, pid, scratch, process); !done) return done.error();
+  read_cmdline(*dir, scratch, snapshot);
+  if (const auto done = read_threads(*dir, pid, scratch, snapshot); !done) return done.error();
+  name_children(scratch, process);
+  return {};
+}
+
+}  // namespace hang::kernel
