@@ -1,0 +1,250 @@
+// hang interpreters, threads, gil, signals, channels as text.
+#include <algorithm>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "facts/names.h"
+#include "report/paint.h"
+#include "report/report.h"
+#include "verdict/gil_grip.h"
+#include "verdict/other_end.h"
+#include "verdict/signal_path.h"
+#include "verdict/wait_graph.h"
+
+namespace hang::report {
+
+using verdict::Process;
+using verdict::WaitGraph;
+
+namespace {
+
+std::string yes_no(const std::optional<bool>& value) {
+  return !value ? "?" : *value ? "yes" : "no";
+}
+
+std::string wait_words(const facts::ThreadFacts& thread) {
+  const auto& wait = thread.wait;
+  if (wait.kind == facts::WaitKind::none) return "running";
+  if (wait.kind == facts::WaitKind::unknown) return "?";
+  std::string words = wait.name.empty() ? fmt::format("syscall {}", wait.syscall) : wait.name;
+  if (wait.fd) words += fmt::format(" fd {}", *wait.fd);
+  if (wait.timeout_ms && !verdict::is_endless(*wait.timeout_ms))
+    words += fmt::format(", {} left", verdict::duration(double(*wait.timeout_ms)));
+  return words;
+}
+
+std::string gil_word(const Process& process, const WaitGraph& graph, std::uint64_t tid) {
+  if (auto gil = process.waits_for_gil(tid)) return fmt::format("waits {}", *gil);
+  for (const auto& grip : graph.grips())
+    if (grip.holder != nullptr && grip.holder->tid == tid) return fmt::format("HOLDS {}", grip.gil);
+  return "-";
+}
+
+std::string interpreters(const facts::Snapshot& snapshot, const Style& style) {
+  Table table({"ID", "KIND", "GIL", "CONFIGURED", "IN USE", "THREADS", "RUNS"});
+  const Process process(snapshot);
+  const WaitGraph graph(process, gil_grips(process));
+  auto list = snapshot.python->interpreters;
+  std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  for (const auto& interpreter : list) {
+    std::string runs = "-";
+    int threads = 0;
+    for (const auto& state : snapshot.python->thread_states) {
+      if (state.interpreter != interpreter.id) continue;
+      ++threads;
+      const auto* frame = verdict::user_frame(state.frames);
+      if (frame != nullptr && runs == "-")
+        runs = fmt::format("{} · {}", process.thread_label(state.tid), verdict::frame_label(*frame));
+    }
+    std::string gil = interpreter.gil < 0 ? "?" : std::to_string(interpreter.gil);
+    if (!interpreter.is_main && interpreter.shares_main_gil == true) gil += " (main's)";
+    if (interpreter.own_gil == true && !interpreter.is_main) gil += " (own)";
+    table.row({std::to_string(interpreter.id), interpreter.is_main ? "main" : "sub", gil,
+               interpreter.is_main   ? "-"
+               : !interpreter.legacy ? "not recorded"
+               : *interpreter.legacy ? "legacy"
+                                     : "isolated",
+               interpreter.finalizing == true ? "closing" : yes_no(interpreter.running_main), std::to_string(threads),
+               runs});
+  }
+  return table.text(style);
+}
+
+std::string threads(const facts::Snapshot& snapshot, const Style& style) {
+  const Process process(snapshot);
+  const WaitGraph graph(process, gil_grips(process));
+  const Paint paint(style);
+  std::string out;
+  Table table({"TID", "NAME", "STATE", "INTERPRETER", "GIL", "CPU", "WAIT", "AT"});
+  for (const auto& thread : snapshot.threads) {
+    std::string name = thread.comm, interpreters_of = "-", at = thread.native_symbol;
+    std::vector<std::int64_t> ids;
+    for (const auto* state : process.states_of(thread.tid)) {
+      if (!state->name.empty()) name = state->name;
+      ids.push_back(state->interpreter);
+    }
+    std::sort(ids.begin(), ids.end());
+    if (!ids.empty()) interpreters_of = fmt::format("{}", fmt::join(ids, ","));
+    if (const auto* state = process.current_state(thread.tid))
+      if (const auto* frame = verdict::user_frame(state->frames)) at = verdict::frame_label(*frame);
+    table.row({std::to_string(thread.tid), name, thread.state ? std::string(1, *thread.state) : "?", interpreters_of,
+               gil_word(process, graph, thread.tid),
+               thread.cpu_ns ? verdict::duration(static_cast<double>(*thread.cpu_ns) / 1e6) : "?", wait_words(thread),
+               at});
+  }
+  out += table.text(style);
+  if (!style.verbose) return out + paint.dim("Stacks: --verbose") + "\n";
+  for (const auto& state : snapshot.python->thread_states) {
+    if (state.frames.empty()) continue;
+    out += fmt::format("\n{} · interpreter {} · tstate {}\n", paint.bold(process.thread_label(state.tid)),
+                       state.interpreter, RemoteAddr(state.address).hex());
+    for (const auto& frame : state.frames) out += fmt::format("    {}\n", printable(verdict::frame_label(frame)));
+    if (!state.frames_complete) out += "    ... (cut short)\n";
+  }
+  return out;
+}
+
+std::string grip_words(verdict::Grip grip) {
+  switch (grip) {
+    case verdict::Grip::unknown: return "not read";
+    case verdict::Grip::free: return "free";
+    case verdict::Grip::passing: return "changes hands";
+    case verdict::Grip::held: return "held";
+    case verdict::Grip::hogged: return "held and not given back";
+  }
+  return "?";
+}
+
+std::string gil(const facts::Snapshot& snapshot, const Style& style) {
+  const Process process(snapshot);
+  const WaitGraph graph(process, gil_grips(process));
+  const Paint paint(style);
+  std::string out;
+  for (const auto& grip : graph.grips()) {
+    const auto& words = snapshot.python->gils[grip.gil];
+    out += paint.bold(fmt::format("GIL {}", grip.gil)) +
+           fmt::format(" at {} · interpreters {} · {}\n", RemoteAddr(words.address).hex(),
+                       fmt::join(words.interpreters, ", "),
+                       grip.grip == verdict::Grip::hogged ? paint.red(grip_words(grip.grip)) : grip_words(grip.grip));
+    out += fmt::format("  locked {} · switch_number {} · switch interval {}\n", yes_no(words.locked),
+                       words.switch_number ? std::to_string(*words.switch_number) : "?",
+                       words.interval_us ? fmt::format("{} us", *words.interval_us) : "?");
+    if (grip.holder != nullptr) {
+      const auto* frame = verdict::user_frame(grip.holder->frames);
+      out += fill(fmt::format("held by {} in interpreter {}{}", process.thread_label(grip.holder->tid),
+                              grip.holder->interpreter, frame != nullptr ? " · " + verdict::frame_label(*frame) : ""),
+                  style.width, 2, 4) +
+             "\n";
+    }
+    for (auto tid : grip.waiters) out += fmt::format("  waited for by {}\n", process.thread_label(tid));
+    for (const auto& line : grip.because) out += fill(line, style.width, 4, 2) + "\n";
+  }
+  return out;
+}
+
+std::string signals(const facts::Snapshot& snapshot, const Style& style) {
+  const Process process(snapshot);
+  const WaitGraph graph(process, gil_grips(process));
+  const auto path = verdict::walk_signal_path(process, graph);
+  const auto& s = snapshot.python->signals;
+  const Paint paint(style);
+  std::string out = paint.bold("SIGINT") + fmt::format(" · would end the hang: {}{}\n", verdict::to_string(path.answer),
+                                                       path.step ? fmt::format(" (step {})", *path.step) : "");
+  Table table({"STEP", "", "MARK", "EVIDENCE"});
+  auto mark = [](verdict::Mark m) {
+    switch (m) {
+      case verdict::Mark::ok: return "ok";
+      case verdict::Mark::full: return "FULL";
+      case verdict::Mark::dead: return "DEAD";
+      case verdict::Mark::unknown: return "?";
+      case verdict::Mark::not_reached: return "-";
+    }
+    return "?";
+  };
+  for (const auto& step : path.steps)
+    table.row({std::to_string(step.number), step.title, mark(step.mark), step.evidence});
+  Style wide = style;
+  wide.verbose = true;
+  out += table.text(wide);
+  const auto wakeup = verdict::wakeup_state(snapshot);
+  out += fmt::format("\nwakeup fd      {}\n", !s.wakeup_fd ? "not read"
+                                              : wakeup.set ? fmt::format("{} · {}", wakeup.fd, wakeup.words)
+                                                           : "-1 (none)");
+  out += fmt::format("warn on full   {}\n", yes_no(s.warn_on_full_buffer));
+  out += fmt::format("is_tripped     {}\n", yes_no(s.is_tripped));
+  out += fmt::format("tripped        {}\n", s.tripped.empty() ? "none" : fmt::format("{}", fmt::join(s.tripped, ", ")));
+  std::string handler = s.sigint_handler_name.empty() ? std::string(name_of(s.sigint_handler)) : s.sigint_handler_name;
+  if (!s.sigint_handler_file.empty()) handler += fmt::format(" · {}:{}", s.sigint_handler_file, s.sigint_handler_line);
+  return out + fmt::format("SIGINT handler {}\n", printable(handler));
+}
+
+std::string queue_words(const facts::FdFacts& fd) {
+  if (fd.unix_socket) {
+    const auto& u = *fd.unix_socket;
+    std::string words = u.rqueue ? fmt::format("{} unread", *u.rqueue) : "?";
+    if (u.wmem_alloc && u.sndbuf && *u.wmem_alloc >= *u.sndbuf) words += ", send queue full";
+    if (u.shutdown.value_or(0) != 0) words += fmt::format(", shutdown {}", *u.shutdown);
+    return words;
+  }
+  if (fd.inet) return fmt::format("{} unread, {} unsent, {}", fd.inet->rqueue, fd.inet->wqueue, fd.inet->state);
+  if (fd.pipe)
+    return fd.pipe->unread ? fmt::format("{} of {} bytes", *fd.pipe->unread, fd.pipe->capacity.value_or(0)) : "?";
+  return "-";
+}
+
+// Lower comes first: what nobody can ever make ready, then what only this process can.
+int channel_rank(verdict::End end) {
+  switch (end) {
+    case verdict::End::gone: return 0;
+    case verdict::End::this_process: return 1;
+    case verdict::End::other_process: return 2;
+    default: return 3;
+  }
+}
+
+std::string channels(const facts::Snapshot& snapshot, const Style& style) {
+  const Process process(snapshot);
+  struct Row {
+    int rank;
+    std::vector<std::string> cells;
+  };
+  std::vector<Row> rows;
+  for (const auto& fd : snapshot.kernel.fds) {
+    if (!fd.unix_socket && !fd.inet && !fd.pipe) continue;
+    const auto end = verdict::other_end(process, fd.fd, fd.readable);
+    std::vector<int> watchers;
+    for (const auto& set : snapshot.kernel.fds)
+      for (const auto& entry : set.epoll)
+        if (entry.fd == fd.fd) watchers.push_back(set.fd);
+    std::string role = "-";
+    for (const auto& loop : snapshot.python->loops)
+      if (std::find(loop.own_fds.begin(), loop.own_fds.end(), fd.fd) != loop.own_fds.end())
+        role = fmt::format("{} loop's wakeup", name_of(loop.kind));
+    if (snapshot.python->signals.wakeup_fd == fd.fd) role = role == "-" ? "signal wakeup" : role + ", signal wakeup";
+    rows.push_back({role == "-" ? channel_rank(end.end) : 4,
+                    {std::to_string(fd.fd), queue_words(fd),
+                     watchers.empty() ? "-" : fmt::format("{}", fmt::join(watchers, ",")), role, end.words}});
+  }
+  if (!snapshot.kernel.fds_known) return "Not known: a core has no descriptor table.\n";
+  if (rows.empty()) return "No pipes or sockets are open.\n";
+  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.rank < b.rank; });
+  Table table({"FD", "QUEUED", "EPOLL", "ROLE", "OTHER END"});
+  for (auto& row : rows) table.row(std::move(row.cells));
+  return table.text(style);
+}
+
+}  // namespace
+
+std::string listing_text(Listing listing, const facts::Snapshot& snapshot, const Style& style) {
+  if (!snapshot.python) return "The snapshot has no CPython facts.\n";
+  switch (listing) {
+    case Listing::interpreters: return interpreters(snapshot, style);
+    case Listing::threads: return threads(snapshot, style);
+    case Listing::gil: return gil(snapshot, style);
+    case Listing::signals: return signals(snapshot, style);
+    case Listing::channels: return channels(snapshot, style);
+  }
+  return {};
+}
+
+}  // namespace hang::report
