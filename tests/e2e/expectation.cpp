@@ -7,7 +7,6 @@ namespace hang::test {
 namespace {
 
 using nlohmann::json;
-using testing::AnyOf;
 using testing::Contains;
 using testing::HasSubstr;
 
@@ -24,7 +23,9 @@ std::optional<int> number_or_absent(const json& object, const char* key) {
 void expect_ctrl_c(const json& verdict, const Expectation& expect) {
   const json ctrl_c = verdict.value("ctrl_c", json::object());
   EXPECT_THAT(expect.ctrl_c, Contains(text_or_empty(ctrl_c, "answer"))) << "verdict.ctrl_c.answer; " << ctrl_c.dump();
-  if (expect.step) EXPECT_EQ(number_or_absent(ctrl_c, "step"), expect.step) << ctrl_c.dump();
+  if (expect.step) {
+    EXPECT_EQ(number_or_absent(ctrl_c, "step"), expect.step) << ctrl_c.dump();
+  }
 }
 
 void expect_blame(const json& verdict, const Expectation& expect, const RunningLab& lab) {
@@ -34,8 +35,9 @@ void expect_blame(const json& verdict, const Expectation& expect, const RunningL
   const std::string thread = text_or_empty(blame[0], "thread");
   EXPECT_THAT(thread, HasSubstr(std::to_string(lab.blamed_tid()))) << "blame[0].thread";
   EXPECT_THAT(thread, HasSubstr(expect.blame)) << "blame[0].thread";
-  if (!expect.frame.empty())
+  if (!expect.frame.empty()) {
     EXPECT_THAT(text_or_empty(blame[0], "frame"), HasSubstr(blamed_line(expect.frame))) << "blame[0].frame";
+  }
 }
 
 // A verdict about a descriptor must name it, in the words or in the blame.

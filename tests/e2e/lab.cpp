@@ -67,8 +67,9 @@ std::map<std::string, int> numbers_of(const std::string& ready) {
 const std::vector<Lab>& labs() {
   static const std::vector<Lab> rows = [] {
     std::ifstream file(std::string(HANG_LABS) + "/labs.json");
+    const json table = json::parse(file);
     std::vector<Lab> read;
-    for (const json& row : json::parse(file).at("rows")) read.push_back(read_lab(row));
+    for (const json& row : table.at("rows")) read.push_back(read_lab(row));
     return read;
   }();
   return rows;

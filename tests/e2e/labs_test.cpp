@@ -105,9 +105,15 @@ TEST_P(CtrlC, DoesWhatWasSaid) {
   const std::string answer = report.json->at("verdict").at("ctrl_c").at("answer");
   const int ended_after = interrupts_survived();
   EXPECT_THAT(lab().sigints, Contains(ended_after)) << "the lab is not what labs.json says";
-  if (answer == "yes") EXPECT_EQ(ended_after, 1);
-  if (answer == "no") EXPECT_EQ(ended_after, 0);
-  if (answer == "partly") EXPECT_GT(ended_after, 1);
+  if (answer == "yes") {
+    EXPECT_EQ(ended_after, 1);
+  }
+  if (answer == "no") {
+    EXPECT_EQ(ended_after, 0);
+  }
+  if (answer == "partly") {
+    EXPECT_GT(ended_after, 1);
+  }
 }
 
 // Where "slow" is the diagnosis, how many it takes is luck.
