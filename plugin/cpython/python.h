@@ -16,6 +16,8 @@
 
 namespace hang::cpython {
 
+class Reader;
+
 // A local variable of a frame.
 struct Local {
   std::string name;
@@ -40,6 +42,9 @@ class Python {
   // one, thread states pointing back to their interpreter, GIL words in range; 3.13+: shipped table against
   // _Py_DebugOffsets). A layout that does not fit is `inconsistent` naming the field: no guess is made.
   static Result<std::unique_ptr<Python>> open(Target& target);
+  Python(const Python&) = delete;
+  Python& operator=(const Python&) = delete;
+  ~Python();
 
   // Fills snapshot.python (all but loops), appends readings for the decisive fields and gaps for what was not readable.
   // Reading keys: "gil.N.locked", "gil.N.last_holder", "gil.N.switch_number", "signals.wakeup.fd",
@@ -47,7 +52,10 @@ class Python {
   // "signals.handlers.2.func", "interpreter.ID.ceval.gil", "tstate.0xADDR.native_thread_id".
   Result<void> read(facts::Snapshot& snapshot);
 
-  // Cheap re-reads, for the watch.
+  // Forgets what was read of the target's memory; read() and the re-reads below do it by themselves.
+  void refresh();
+
+  // Cheap re-reads, for the watch: always from the target as it is now.
   Result<GilWords> gil_words(const facts::GilFacts& gil);
   Result<Progress> progress(std::uint64_t tstate);
   Result<RemoteAddr> current_frame(std::uint64_t tstate);
@@ -61,14 +69,15 @@ class Python {
   [[nodiscard]] const layout::Layout& layout() const { return *layout_; }
   [[nodiscard]] Target& target() { return *target_; }
   [[nodiscard]] Objects objects() { return Objects(*this); }
+  [[nodiscard]] Reader& reader() { return *reader_; }
 
  private:
-  Python(Target& target, Runtime runtime, std::unique_ptr<layout::Layout> layout)
-      : target_(&target), runtime_(std::move(runtime)), layout_(std::move(layout)) {}
+  Python(Target& target, Runtime runtime, std::unique_ptr<layout::Layout> layout);
 
   Target* target_;
   Runtime runtime_;
   std::unique_ptr<layout::Layout> layout_;
+  std::unique_ptr<Reader> reader_;
 };
 
 }  // namespace hang::cpython

@@ -24,15 +24,24 @@ struct Field {
   facts::Source source = facts::Source::table;
 };
 
+// A bit-field inside a member: PyThreadState._status.active.
+struct BitField {
+  Field member;
+  unsigned first_bit = 0, width = 1;  // bit 0 = lowest bit of the member's first byte
+};
+
 class Layout {
  public:
-  // The layout for `runtime`, or `unsupported_version` by name.
+  // The layout for `runtime`, or `unsupported_version` by name. On 3.13+ `inconsistent` if the target's own
+  // _Py_DebugOffsets contradict the shipped table, naming the field.
   static Result<std::unique_ptr<Layout>> choose(Target& target, const Runtime& runtime);
   virtual ~Layout() = default;
 
   // field("PyThreadState", "native_thread_id"), field("_PyRuntimeState", "interpreters.head"). `absent_field` when this
   // CPython has no such member.
   virtual Result<Field> field(std::string_view type, std::string_view member) = 0;
+  // bit_field("PyThreadState", "_status", "active")
+  virtual Result<BitField> bit_field(std::string_view type, std::string_view member, std::string_view bits) = 0;
   // sizeof(type)
   virtual Result<std::uint64_t> size_of(std::string_view type) = 0;
   // A named integer constant of that minor's headers ("FRAME_OWNED_BY_CSTACK", "_PY_GIL_DROP_REQUEST_BIT").

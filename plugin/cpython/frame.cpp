@@ -1,0 +1,139 @@
+#include <fmt/format.h>
+
+#include "base/budget.h"
+#include "cpython/readers.h"
+
+namespace hang::cpython {
+
+namespace {
+
+constexpr const char* kFrame = "_PyInterpreterFrame";
+constexpr std::size_t kMaxFrames = 1000;  // kept of one thread state
+
+// One _PyInterpreterFrame as it lies in memory.
+struct RawFrame {
+  RemoteAddr code, previous;
+  std::uint64_t instruction = 0;
+  std::int64_t owner = 0;
+  bool entry = false;  // 3.11: the eval loop was entered from C for this frame
+};
+
+// 3.13 renamed f_code to f_executable, which need not be a code object, and prev_instr to instr_ptr, which points to
+// the current instruction and not before the next.
+const char* code_member(Reader& reader) {
+  return reader.has(kFrame, "f_executable") ? "f_executable" : "f_code";
+}
+const char* instruction_member(Reader& reader) {
+  return reader.has(kFrame, "instr_ptr") ? "instr_ptr" : "prev_instr";
+}
+
+Result<RawFrame> read_raw(Reader& reader, RemoteAddr at) {
+  RawFrame frame;
+  auto code = reader.pointer(kFrame, code_member(reader), at);
+  if (!code) return code.error();
+  frame.code = *code;
+  auto previous = reader.pointer(kFrame, "previous", at);
+  if (!previous) return previous.error();
+  frame.previous = *previous;
+  auto instruction = reader.number(kFrame, instruction_member(reader), at);
+  if (!instruction) return instruction.error();
+  frame.instruction = *instruction;
+  auto owner = reader.signed_number(kFrame, "owner", at);
+  if (!owner) return owner.error();
+  frame.owner = *owner;
+  if (reader.has(kFrame, "is_entry")) {
+    auto entry = reader.number(kFrame, "is_entry", at);
+    if (!entry) return entry.error();
+    frame.entry = *entry != 0;
+  }
+  return frame;
+}
+
+bool belongs_to_c(Reader& reader, const RawFrame& frame) {
+  // No such owner before 3.12; -2 is no owner at all.
+  return frame.owner == reader.constant("FRAME_OWNED_BY_CSTACK", -2);
+}
+
+// _PyFrame_IsIncomplete (Include/internal/pycore_frame.h): part way through making cells or a generator, or the
+// _Py_InitCleanup trampoline under an inlined __init__. CPython shows no such frame, nor do we.
+bool is_incomplete(Reader& reader, const RawFrame& frame, const Code& code) {
+  if (frame.owner == reader.constant("FRAME_OWNED_BY_GENERATOR")) return false;
+  const std::uint64_t unit = reader.layout().size_of("_Py_CODEUNIT").value_or(2);
+  return frame.instruction < code.first.raw() + code.first_traceable * unit;
+}
+
+std::int64_t unit_index(Reader& reader, const RawFrame& frame, const Code& code) {
+  const auto unit = static_cast<std::int64_t>(reader.layout().size_of("_Py_CODEUNIT").value_or(2));
+  return static_cast<std::int64_t>(frame.instruction - code.first.raw()) / unit;
+}
+
+facts::FrameFacts describe(Reader& reader, RemoteAddr at, const RawFrame& frame, Code& code) {
+  facts::FrameFacts facts;
+  facts.address = at.raw();
+  facts.function = code.function;
+  facts.file = code.file;
+  facts.instruction = frame.instruction;
+  facts.entry = frame.entry;
+  const std::int64_t unit = unit_index(reader, frame, code);
+  if (unit < static_cast<std::int64_t>(code.units)) facts.line = line_of(reader, code, unit);
+  return facts;
+}
+
+// Appends the frames of one thread state. False if the walk had to stop before the outermost frame.
+bool walk(Reader& reader, RemoteAddr tstate, std::vector<facts::FrameFacts>& frames) {
+  auto at = innermost_frame(reader, tstate);
+  if (!at) return false;
+  Budget budget("frames", 20 * kMaxFrames);
+  while (*at) {
+    if (frames.size() >= kMaxFrames || !budget.visit(*at)) return false;
+    auto frame = read_raw(reader, *at);
+    if (!frame) return false;
+    if (belongs_to_c(reader, *frame)) {
+      // 3.12+: the frame that a C caller of the eval loop has on its own stack. What was called is just inside.
+      if (!frames.empty()) frames.back().entry = true;
+    } else {
+      if (!frame->code) return false;  // a frame being made or freed
+      auto code = read_code(reader, frame->code);
+      if (!code) return false;
+      if (!is_incomplete(reader, *frame, **code)) frames.push_back(describe(reader, *at, *frame, **code));
+    }
+    at = frame->previous;
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<RemoteAddr> innermost_frame(Reader& reader, RemoteAddr tstate) {
+  if (reader.has("PyThreadState", "current_frame")) return reader.pointer("PyThreadState", "current_frame", tstate);
+  // 3.11 and 3.12: through _PyCFrame, which lies on the C stack.
+  auto cframe = reader.pointer("PyThreadState", "cframe", tstate);
+  if (!cframe || !*cframe) return cframe;
+  return reader.pointer("_PyCFrame", "current_frame", *cframe);
+}
+
+Result<RemoteAddr> code_of_frame(Reader& reader, RemoteAddr frame) {
+  auto raw = read_raw(reader, frame);
+  if (!raw) return raw.error();
+  if (belongs_to_c(reader, *raw) || !raw->code)
+    return Error{ErrorKind::absent_field, "the frame belongs to C", frame, kFrame};
+  return raw->code;
+}
+
+Result<std::uint64_t> instruction_of_frame(Reader& reader, RemoteAddr frame) {
+  return reader.number(kFrame, instruction_member(reader), frame);
+}
+
+void read_frames(Reader& reader, facts::ThreadStateFacts& state) {
+  constexpr int kTries = 3;
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    state.frames.clear();
+    state.frames_complete = walk(reader, RemoteAddr(state.address), state.frames);
+    // Only a thread that runs while it is read changes its frames, and only then can another read do better.
+    const bool moving = reader.target().kind() == TargetKind::live && !reader.target().stopped_by_host();
+    if (state.frames_complete || state.frames.size() >= kMaxFrames || !moving) return;
+    reader.flush_memory();
+  }
+}
+
+}  // namespace hang::cpython

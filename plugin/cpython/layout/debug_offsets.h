@@ -1,0 +1,24 @@
+// _Py_DebugOffsets: the table of offsets that CPython 3.13+ carries at the start of _PyRuntime for tools like this.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "cpython/runtime.h"
+
+namespace hang::cpython::layout {
+
+// One number of the table: the offset of `member` in `type`, or sizeof(type) when `member` is empty.
+struct DebugOffset {
+  std::string_view type, member;
+  std::uint64_t value = 0;
+};
+
+// Reads the table of a 3.13+ target. Every offset is checked to lie inside its struct as the table itself sizes it.
+// Errors: `absent_field` for a minor without such a table (or one whose order is not known here), `inconsistent` for a
+// wrong cookie, version or a nonsensical offset, naming it.
+Result<std::vector<DebugOffset>> read_debug_offsets(Target& target, const Runtime& runtime);
+
+}  // namespace hang::cpython::layout

@@ -1,0 +1,174 @@
+#include "cpython/layout/layout.h"
+
+#include <fmt/format.h>
+#include <map>
+#include <optional>
+#include <unordered_map>
+
+#include "cpython/layout/debug_offsets.h"
+#include "cpython/layout/tables.h"
+
+namespace hang::cpython::layout {
+
+namespace {
+
+using Key = std::pair<std::string_view, std::string_view>;
+
+struct KeyHash {
+  std::size_t operator()(const Key& key) const {
+    const std::hash<std::string_view> hash;
+    return hash(key.first) * 31 + hash(key.second);
+  }
+};
+
+using Numbers64 = std::unordered_map<Key, Field, KeyHash>;
+
+Error no_such(std::string_view type, std::string_view member) {
+  return Error{ErrorKind::absent_field, "this CPython has no such field", {}, fmt::format("{}.{}", type, member)};
+}
+
+// True if some shipped table knows the member. Then its absence from the table of this minor is knowledge, and the
+// debugger need not search its debug information for it (which can take LLDB seconds).
+bool known_to_any_table(std::string_view type, std::string_view member) {
+  for (const Table& table : tables())
+    for (const Row& row : table.rows)
+      if (row.kind == RowKind::field && row.type == type && row.member == member) return true;
+  for (const ModuleRow& row : module_rows())
+    if (row.type == type && row.member == member) return true;
+  return false;
+}
+
+class ChosenLayout : public Layout {
+ public:
+  ChosenLayout(Target& target, const Table& table, Flavour flavour) : target_(target) {
+    for (const Row& row : table.rows) load(row, flavour == Flavour::debug ? row.debug : row.release);
+    for (const ModuleRow& row : module_rows())
+      if (row.first_minor <= table.minor && table.minor <= row.last_minor)
+        fields_[{row.type, row.member}] = {row.offset, row.size, facts::Source::table};
+  }
+
+  // Makes the target's own numbers the first provider.
+  Result<void> adopt(const std::vector<DebugOffset>& offsets, const Runtime& runtime);
+
+  Result<Field> field(std::string_view type, std::string_view member) override {
+    const auto found = fields_.find({type, member});
+    if (found == fields_.end()) return from_dwarf(type, member);
+    note(found->second.source);
+    return found->second;
+  }
+
+  Result<BitField> bit_field(std::string_view type, std::string_view member, std::string_view bits) override {
+    const auto found = bits_.find({{type, member}, bits});
+    auto whole = field(type, member);
+    if (!whole) return whole.error();
+    if (found == bits_.end()) return no_such(type, fmt::format("{}.{}", member, bits));
+    return BitField{*whole, static_cast<unsigned>(found->second.first), static_cast<unsigned>(found->second.second)};
+  }
+
+  Result<std::uint64_t> size_of(std::string_view type) override {
+    const auto found = sizes_.find(type);
+    if (found == sizes_.end())
+      return Error{ErrorKind::absent_field, "this CPython has no such type", {}, std::string(type)};
+    return found->second;
+  }
+
+  Result<std::int64_t> constant(std::string_view name) override {
+    const auto found = constants_.find(name);
+    if (found == constants_.end())
+      return Error{ErrorKind::absent_field, "this CPython has no such constant", {}, std::string(name)};
+    return found->second;
+  }
+
+  std::vector<std::string> providers_used() const override {
+    std::vector<std::string> names;
+    if (used(facts::Source::debug_offsets)) names.emplace_back("debug_offsets");
+    if (used(facts::Source::table)) names.emplace_back("table");
+    if (used(facts::Source::dwarf)) names.emplace_back("dwarf");
+    return names;
+  }
+
+ private:
+  void load(const Row& row, const Numbers& numbers);
+  Result<Field> from_dwarf(std::string_view type, std::string_view member);
+  void note(facts::Source source) { used_ |= 1u << static_cast<unsigned>(source); }
+  [[nodiscard]] bool used(facts::Source source) const { return (used_ >> static_cast<unsigned>(source) & 1) != 0; }
+
+  Target& target_;
+  Numbers64 fields_;
+  std::map<std::pair<Key, std::string_view>, Numbers> bits_;
+  std::map<std::string_view, std::uint64_t> sizes_;
+  std::map<std::string_view, std::int64_t> constants_;
+  std::map<std::string, std::optional<Field>> dwarf_;  // answers remembered, "no such member" too
+  unsigned used_ = 0;                                  // bit set of facts::Source
+};
+
+void ChosenLayout::load(const Row& row, const Numbers& numbers) {
+  const auto first = static_cast<std::uint64_t>(numbers.first), second = static_cast<std::uint64_t>(numbers.second);
+  switch (row.kind) {
+    case RowKind::type: sizes_[row.type] = first; break;
+    case RowKind::field: fields_[{row.type, row.member}] = {first, second, facts::Source::table}; break;
+    case RowKind::bits: bits_[{{row.type, row.member}, row.bits}] = numbers; break;
+    case RowKind::constant: constants_[row.member] = numbers.first; break;
+  }
+}
+
+Result<Field> ChosenLayout::from_dwarf(std::string_view type, std::string_view member) {
+  if (known_to_any_table(type, member)) return no_such(type, member);
+  const std::string key = fmt::format("{}.{}", type, member);
+  auto found = dwarf_.find(key);
+  if (found == dwarf_.end()) {
+    auto answer = target_.member(type, member);
+    std::optional<Field> field;
+    if (answer) field = Field{answer->offset, answer->size, facts::Source::dwarf};
+    found = dwarf_.emplace(key, field).first;
+  }
+  if (!found->second) return no_such(type, member);
+  note(facts::Source::dwarf);
+  return *found->second;
+}
+
+Result<void> ChosenLayout::adopt(const std::vector<DebugOffset>& offsets, const Runtime& runtime) {
+  for (const DebugOffset& offset : offsets) {
+    if (offset.member.empty()) {
+      // A micro release may add a member at the end of a struct; what is before it is checked field by field, here and
+      // by the invariants that Python::open tests. The target's own word on the size is the better one.
+      sizes_[offset.type] = offset.value;
+      continue;
+    }
+    const auto found = fields_.find({offset.type, offset.member});
+    if (found == fields_.end()) continue;  // a number that no reader uses, of unknown width
+    if (found->second.offset != offset.value)
+      return Error{ErrorKind::inconsistent,
+                   fmt::format("this CPython's _Py_DebugOffsets put it at {}, the shipped table of 3.{} at {}",
+                               offset.value, runtime.minor(), found->second.offset),
+                   runtime.address, fmt::format("{}.{}", offset.type, offset.member)};
+    found->second.source = facts::Source::debug_offsets;
+  }
+  return {};
+}
+
+const Table* table_of(int minor) {
+  for (const Table& table : tables())
+    if (table.minor == minor) return &table;
+  return nullptr;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Layout>> Layout::choose(Target& target, const Runtime& runtime) {
+  const Table* table = table_of(runtime.minor());
+  if (runtime.hexversion >> 24 != 3 || table == nullptr || runtime.flavour == Flavour::free_threaded)
+    return Error{ErrorKind::unsupported_version,
+                 fmt::format("CPython {} ({}) has no layout here; supported are 3.{} to 3.{}, release and debug builds",
+                             runtime.version, to_string(runtime.flavour), kOldestMinor, kNewestMinor)};
+  auto layout = std::make_unique<ChosenLayout>(target, *table, runtime.flavour);
+  auto offsets = read_debug_offsets(target, runtime);
+  if (offsets) {
+    if (auto fits = layout->adopt(*offsets, runtime); !fits) return fits.error();
+  } else if (offsets.error().kind != ErrorKind::absent_field) {
+    return offsets.error();
+  }
+  return std::unique_ptr<Layout>(std::move(layout));
+}
+
+}  // namespace hang::cpython::layout

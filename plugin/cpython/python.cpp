@@ -1,0 +1,173 @@
+#include "cpython/python.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "cpython/readers.h"
+
+namespace hang::cpython {
+
+namespace {
+
+constexpr int kTornReads = 3;
+
+// The lists: everything that must hang together before anything else is worth reading.
+Result<facts::PythonFacts> read_lists(Reader& reader, const Runtime& runtime) {
+  facts::PythonFacts python;
+  auto interpreters = read_interpreters(reader, runtime);
+  if (!interpreters) return interpreters.error();
+  python.interpreters = std::move(*interpreters);
+  if (auto gils = read_gils(reader, runtime, python); !gils) return gils.error();
+  auto states = read_thread_states(reader, runtime, python.interpreters);
+  if (!states) return states.error();
+  python.thread_states = std::move(*states);
+  return python;
+}
+
+// A live target runs on while it is read: an interpreter or a thread may come or go during a walk, and then the walk
+// looks like corruption. A few fresh walks tell the two apart.
+Result<facts::PythonFacts> read_lists_of_moving_target(Reader& reader, const Runtime& runtime) {
+  auto python = read_lists(reader, runtime);
+  const bool moving = reader.target().kind() == TargetKind::live && !reader.target().stopped_by_host();
+  for (int again = 1; again < kTornReads && moving && !python; ++again) {
+    const ErrorKind kind = python.error().kind;
+    if (kind != ErrorKind::inconsistent && kind != ErrorKind::unreadable) break;
+    reader.flush_memory();
+    python = read_lists(reader, runtime);
+  }
+  return python;
+}
+
+void fill_identity(facts::PythonFacts& python, const Runtime& runtime) {
+  python.version = runtime.version;
+  python.hexversion = runtime.hexversion;
+  python.build = {to_string(runtime.flavour)};
+  python.library = runtime.module.path;
+  python.runtime = runtime.address.raw();
+}
+
+void report_gils(Reader& reader, const facts::PythonFacts& python, Report& report) {
+  constexpr const char* kGil = "_gil_runtime_state";
+  for (std::size_t i = 0; i < python.gils.size(); ++i) {
+    const facts::GilFacts& gil = python.gils[i];
+    const RemoteAddr at(gil.address);
+    const auto key = [&](const char* member) { return fmt::format("gil.{}.{}", i, member); };
+    report.reading(reader, key("locked"), kGil, "locked", at, !gil.locked ? "-1" : *gil.locked ? "1" : "0");
+    report.reading(reader, key("last_holder"), kGil, "last_holder", at, RemoteAddr(*gil.last_holder).hex());
+    report.reading(reader, key("switch_number"), kGil, "switch_number", at, std::to_string(*gil.switch_number));
+  }
+}
+
+void report_states(Reader& reader, const facts::PythonFacts& python, Report& report) {
+  if (reader.has("PyInterpreterState", "ceval.gil"))
+    for (const facts::InterpreterFacts& interpreter : python.interpreters) {
+      const RemoteAddr gil = interpreter.gil < 0
+                                 ? RemoteAddr()
+                                 : RemoteAddr(python.gils[static_cast<std::size_t>(interpreter.gil)].address);
+      report.reading(reader, fmt::format("interpreter.{}.ceval.gil", interpreter.id), "PyInterpreterState", "ceval.gil",
+                     RemoteAddr(interpreter.address), gil.hex());
+    }
+  for (const facts::ThreadStateFacts& state : python.thread_states)
+    report.reading(reader, fmt::format("tstate.{:#x}.native_thread_id", state.address), "PyThreadState",
+                   "native_thread_id", RemoteAddr(state.address), std::to_string(state.tid));
+}
+
+// Every interpreter that is there must hold numbers that its fields can have; an offset that is off by a field does
+// not.
+Result<void> check_ranges(Reader& reader, const facts::PythonFacts& python) {
+  for (const facts::InterpreterFacts& interpreter : python.interpreters) {
+    const RemoteAddr at(interpreter.address);
+    if (interpreter.id < 0 || (interpreter.is_main && interpreter.id != 0))
+      return Error{ErrorKind::inconsistent, fmt::format("{} is not its id", interpreter.id), at,
+                   "PyInterpreterState.id"};
+    if (interpreter.whence && (*interpreter.whence < reader.constant("_PyInterpreterState_WHENCE_NOTSET") ||
+                               *interpreter.whence > reader.constant("_PyInterpreterState_WHENCE_MAX", 5)))
+      return Error{ErrorKind::inconsistent, fmt::format("{} is not an origin", *interpreter.whence), at,
+                   "PyInterpreterState._whence"};
+  }
+  for (const facts::GilFacts& gil : python.gils) {
+    constexpr std::uint64_t kMaxInterval = 3'600'000'000;  // an hour; the default is 5000
+    if (*gil.interval_us == 0 || *gil.interval_us > kMaxInterval)
+      return Error{ErrorKind::inconsistent, fmt::format("a switch interval of {} us", *gil.interval_us),
+                   RemoteAddr(gil.address), "_gil_runtime_state.interval"};
+  }
+  return {};
+}
+
+}  // namespace
+
+void Report::reading(std::string key, std::string field, RemoteAddr address, std::string value, facts::Source source) {
+  snapshot_->readings.push_back({std::move(key), std::move(field), address.hex(), std::move(value), source});
+}
+
+void Report::reading(Reader& reader, std::string key, std::string_view type, std::string_view member, RemoteAddr object,
+                     std::string value) {
+  auto field = reader.layout().field(type, member);
+  if (!field) return;
+  reading(std::move(key), fmt::format("{}.{}", type, member), object.field(field->offset), std::move(value),
+          field->source);
+}
+
+void Report::gap(std::string what, const Error& why, std::vector<std::string> would_decide) {
+  snapshot_->gaps.push_back({std::move(what), why.describe(), std::move(would_decide)});
+}
+
+Python::Python(Target& target, Runtime runtime, std::unique_ptr<layout::Layout> layout)
+    : target_(&target),
+      runtime_(std::move(runtime)),
+      layout_(std::move(layout)),
+      reader_(std::make_unique<Reader>(target, *layout_)) {}
+
+Python::~Python() = default;
+
+Result<std::unique_ptr<Python>> Python::open(Target& target) {
+  auto runtime = find_runtime(target);
+  if (!runtime) return runtime.error();
+  auto layout = layout::Layout::choose(target, *runtime);
+  if (!layout) return layout.error();
+  std::unique_ptr<Python> python(new Python(target, std::move(*runtime), std::move(*layout)));
+
+  Reader& reader = python->reader();
+  auto lists = read_lists_of_moving_target(reader, python->runtime_);
+  if (!lists) return lists.error();
+  if (auto fits = check_ranges(reader, *lists); !fits) return fits.error();
+  if (auto fits = check_signals(reader, python->runtime_); !fits) return fits.error();
+  return python;
+}
+
+void Python::refresh() {
+  reader_->flush();
+}
+
+Result<void> Python::read(facts::Snapshot& snapshot) {
+  reader_->flush();
+  auto lists = read_lists_of_moving_target(*reader_, runtime_);
+  if (!lists) return lists.error();
+  facts::PythonFacts& python = snapshot.python.emplace(std::move(*lists));
+  Report report(snapshot);
+  fill_identity(python, runtime_);
+  if (auto finalizing = reader_->pointer("_PyRuntimeState", "_finalizing", runtime_.address))
+    python.finalizing = static_cast<bool>(*finalizing);
+  python.main_tid = read_main_tid(*reader_, runtime_, python);
+  judge_drop_requests(*reader_, python);
+  for (facts::ThreadStateFacts& state : python.thread_states) {
+    read_frames(*reader_, state);
+    if (!state.frames_complete)
+      report.gap(fmt::format("some Python frames of thread {}", state.tid),
+                 Error{ErrorKind::inconsistent, "the stack changed while it was read, or is too deep",
+                       RemoteAddr(state.address), "_PyInterpreterFrame"},
+                 {"L1", "L3", "G3"});
+  }
+  read_thread_names(*reader_, python, report);
+  read_signals(*reader_, runtime_, python, report);
+  report_gils(*reader_, python, report);
+  report_states(*reader_, python, report);
+  python.providers = layout_->providers_used();
+  return {};
+}
+
+Result<Callable> Python::describe_callable(RemoteAddr object) {
+  return read_callable(*reader_, object);
+}
+
+}  // namespace hang::cpython

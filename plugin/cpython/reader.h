@@ -1,0 +1,75 @@
+// Reader: typed reads of one target's CPython structs by field name, and the caches of one sample.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "cpython/layout/layout.h"
+#include "cpython/memory.h"
+#include "cpython/runtime.h"
+
+namespace hang::cpython {
+
+// What a frame needs to know of its code object.
+struct Code {
+  std::string function, file;  // co_qualname, co_filename
+  RemoteAddr first;            // &co_code_adaptive[0]
+  RemoteAddr linetable;        // bytes object
+  std::int64_t first_line = 0;
+  std::uint64_t units = 0;                       // code units
+  std::uint64_t first_traceable = 0;             // index of the first RESUME
+  std::uint64_t locals = 0, stack = 0;           // co_nlocalsplus, co_stacksize
+  RemoteAddr names, kinds;                       // co_localsplusnames, co_localspluskinds
+  std::unordered_map<std::uint64_t, int> lines;  // code unit index -> line, as asked so far
+};
+
+// Keeps references to a target and a layout that outlive it.
+class Reader {
+ public:
+  Reader(Target& target, layout::Layout& layout) : memory_(target), layout_(&layout) {}
+
+  Result<void> bytes(RemoteAddr at, std::span<std::byte> out, std::string_view field = {}) {
+    return memory_.read(at, out, field);
+  }
+
+  // A member of 1, 2, 4 or 8 bytes, zero- or sign-extended.
+  Result<std::uint64_t> number(std::string_view type, std::string_view member, RemoteAddr object);
+  Result<std::int64_t> signed_number(std::string_view type, std::string_view member, RemoteAddr object);
+  Result<RemoteAddr> pointer(std::string_view type, std::string_view member, RemoteAddr object);
+  Result<std::uint64_t> bits(std::string_view type, std::string_view member, std::string_view bits, RemoteAddr object);
+  // Where a member lies.
+  Result<RemoteAddr> address(std::string_view type, std::string_view member, RemoteAddr object);
+  // A word of 1, 2, 4 or 8 bytes at an address.
+  Result<std::uint64_t> word(RemoteAddr at, std::uint64_t size, std::string_view field = {});
+  Result<RemoteAddr> pointer_at(RemoteAddr at, std::string_view field = {});
+  // A NUL-terminated string of at most `limit` bytes.
+  Result<std::string> c_string(RemoteAddr at, std::size_t limit, std::string_view field = {});
+
+  // A named constant; `fallback` where this CPython has none.
+  std::int64_t constant(std::string_view name, std::int64_t fallback = -1) {
+    return layout_->constant(name).value_or(fallback);
+  }
+  [[nodiscard]] layout::Layout& layout() { return *layout_; }
+  [[nodiscard]] Target& target() { return memory_.target(); }
+  [[nodiscard]] bool has(std::string_view type, std::string_view member) { return layout_->has(type, member); }
+
+  // Starts a new sample: nothing that was read before is believed any more.
+  void flush();
+  // The same for plain memory only: what is known of types and code objects stays.
+  void flush_memory() { memory_.flush(); }
+
+  // Caches of one sample; types and code objects do not change while they live.
+  std::unordered_map<std::uint64_t, std::string> type_names;  // PyTypeObject -> tp_name
+  std::unordered_map<std::uint64_t, Code> codes;              // PyCodeObject
+  // (PyDictKeysObject, attribute name) -> index of the entry; shared keys only grow.
+  std::unordered_map<std::uint64_t, std::unordered_map<std::string, std::uint64_t>> shared_keys;
+
+ private:
+  Memory memory_;
+  layout::Layout* layout_;
+};
+
+}  // namespace hang::cpython

@@ -1,0 +1,73 @@
+// The readers of this layer, one file each; Python calls them in this order. All of them bound their walks, name the
+// field in their errors, and never treat unreadable as zero.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cpython/object.h"
+#include "cpython/python.h"
+#include "cpython/reader.h"
+#include "cpython/runtime.h"
+#include "facts/facts.h"
+
+namespace hang::cpython {
+
+// What a reader writes besides its own facts: decisive reads for the report, and what could not be read.
+class Report {
+ public:
+  explicit Report(facts::Snapshot& snapshot) : snapshot_(&snapshot) {}
+  void reading(std::string key, std::string field, RemoteAddr address, std::string value, facts::Source source);
+  // The same for a member of a struct.
+  void reading(Reader& reader, std::string key, std::string_view type, std::string_view member, RemoteAddr object,
+               std::string value);
+  void gap(std::string what, const Error& why, std::vector<std::string> would_decide);
+
+ private:
+  facts::Snapshot* snapshot_;
+};
+
+// interpreter.cpp: the list _PyRuntime.interpreters, newest first.
+Result<std::vector<facts::InterpreterFacts>> read_interpreters(Reader& reader, const Runtime& runtime);
+
+// gil.cpp: the distinct GILs, main's first, and each interpreter's index into them.
+Result<void> read_gils(Reader& reader, const Runtime& runtime, facts::PythonFacts& python);
+Result<facts::GilFacts> read_gil(Reader& reader, RemoteAddr gil);
+// Needs thread states: would the holder's eval loop notice a waiter?
+void judge_drop_requests(Reader& reader, facts::PythonFacts& python);
+
+// thread_state.cpp: the thread states of every interpreter, newest first in each, without frames and names.
+Result<std::vector<facts::ThreadStateFacts>> read_thread_states(
+    Reader& reader, const Runtime& runtime, const std::vector<facts::InterpreterFacts>& interpreters);
+// Native thread id of the main thread; the pid if no thread state tells.
+std::uint64_t read_main_tid(Reader& reader, const Runtime& runtime, const facts::PythonFacts& python);
+
+// frame.cpp: fills frames and frames_complete. Never fails: what was readable stays.
+void read_frames(Reader& reader, facts::ThreadStateFacts& state);
+Result<RemoteAddr> innermost_frame(Reader& reader, RemoteAddr tstate);
+// The code object of a frame; `absent_field` for a frame that belongs to C.
+Result<RemoteAddr> code_of_frame(Reader& reader, RemoteAddr frame);
+// Address of the instruction a frame is at.
+Result<std::uint64_t> instruction_of_frame(Reader& reader, RemoteAddr frame);
+
+// code.cpp
+Result<Code*> read_code(Reader& reader, RemoteAddr code);
+// Line of a code unit (an index, may be -1 before the first); 0 if the code has no location there.
+int line_of(Reader& reader, Code& code, std::int64_t unit);
+// Decodes a location table (Objects/locations.md of 3.11+): the line of code unit `unit`, 0 for none.
+int decode_line(std::span<const std::byte> table, std::int64_t first_line, std::int64_t unit);
+
+// threading_names.cpp: Thread._name and _daemonic by ident, per interpreter.
+void read_thread_names(Reader& reader, facts::PythonFacts& python, Report& report);
+
+// signals.cpp. The check is for open(): are the words of _PyRuntime.signals (3.12+) in range?
+Result<void> check_signals(Reader& reader, const Runtime& runtime);
+void read_signals(Reader& reader, const Runtime& runtime, facts::PythonFacts& python, Report& report);
+
+// callable.cpp
+Result<Callable> read_callable(Reader& reader, RemoteAddr object);
+
+}  // namespace hang::cpython
