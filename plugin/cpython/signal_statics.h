@@ -13,10 +13,15 @@ struct SignalStatics {
   RemoteAddr wakeup;      // static volatile struct { sig_atomic_t fd; int warn_on_full_buffer; } wakeup
   RemoteAddr is_tripped;  // static volatile int is_tripped
   RemoteAddr handlers;    // static volatile struct { _Py_atomic_int tripped; PyObject *func; } Handlers[Py_NSIG]
-  std::string how;        // "symbol table" or "code of PySignal_SetWakeupFd and others"
+  std::string how;        // "symbol table" or "code of PyErr_SetInterruptEx and _PyErr_CheckSignalsTstate"
 };
 
-// Errors: `no_symbols` with the name of what could not be found.
+// By symbol table, else by code; each checked against what such variables can hold. Errors: `no_symbols` with the name
+// of what could not be found, or those of the target.
 Result<SignalStatics> find_signal_statics(Target& target, const Runtime& runtime);
+
+// The two ways, for tests that hold them against each other.
+Result<SignalStatics> signal_statics_by_symbols(Target& target, const Runtime& runtime);
+Result<SignalStatics> signal_statics_by_code(Target& target, const Runtime& runtime);
 
 }  // namespace hang::cpython

@@ -50,9 +50,9 @@ struct Table {
   [[nodiscard]] std::size_t count() const { return symbols.size() / sizeof(Elf64_Sym); }
   // By memcpy: a hostile section need not be aligned.
   [[nodiscard]] Elf64_Sym at(std::size_t index) const { return *load<Elf64_Sym>(symbols, index * sizeof(Elf64_Sym)); }
-  [[nodiscard]] bool named(const Elf64_Sym& symbol, std::string_view name) const {
+  [[nodiscard]] bool named(const Elf64_Sym& symbol, std::string_view name, char end = '\0') const {
     return symbol.st_name < strings.size() && strings.size() - symbol.st_name > name.size() &&
-           strings[symbol.st_name + name.size()] == '\0' && strings.compare(symbol.st_name, name.size(), name) == 0;
+           strings[symbol.st_name + name.size()] == end && strings.compare(symbol.st_name, name.size(), name) == 0;
   }
   [[nodiscard]] std::string name(const Elf64_Sym& symbol) const {
     if (symbol.st_name >= strings.size()) return {};
@@ -225,7 +225,8 @@ std::vector<ElfSymbol> ElfFile::definitions(std::string_view name) {
   const Table& table = elf_->table(kSymtab);
   for (std::size_t i = 0; i < table.count(); ++i) {
     const Elf64_Sym symbol = table.at(i);
-    if (defined(symbol) && table.named(symbol, name)) found.push_back(symbol_of(table, symbol));
+    if (defined(symbol) && (table.named(symbol, name, '\0') || table.named(symbol, name, '.')))
+      found.push_back(symbol_of(table, symbol));
   }
   return found;
 }

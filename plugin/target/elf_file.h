@@ -57,7 +57,8 @@ class ElfFile {
   Result<ElfSymbol> exported(std::string_view name);
   // The same in .dynsym, then in .symtab.
   Result<ElfSymbol> symbol(std::string_view name);
-  // Every definition of `name` in .symtab: several source files may have a static of that name. Empty if stripped.
+  // Every definition of `name` in .symtab, also under the names that compilers derive from it ("wakeup.lto_priv.0"):
+  // several source files may have a static of that name. Empty if stripped.
   std::vector<ElfSymbol> definitions(std::string_view name);
   // True if the file has a .symtab.
   bool has_symtab();

@@ -1,5 +1,6 @@
 #include "hosts/native/process_status.h"
 
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -47,13 +48,11 @@ std::uint64_t ptrace_scope() {
 Result<std::string> read_proc_file(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   std::string text;
+  std::array<char, 16384> chunk;
   ssize_t count = fd < 0 ? -1 : 1;
-  // A large step, because the kernel formats maps afresh for each read and a process may change in between.
-  for (std::size_t step = 16U << 10; count > 0 && text.size() < kMaxProcFile; step = 256U << 10) {
-    const std::size_t have = text.size();
-    text.resize(have + step);
-    count = read(fd, text.data() + have, step);
-    text.resize(have + static_cast<std::size_t>(count > 0 ? count : 0));
+  while (count > 0 && text.size() < kMaxProcFile) {
+    count = read(fd, chunk.data(), chunk.size());
+    if (count > 0) text.append(chunk.data(), static_cast<std::size_t>(count));
   }
   const int error = errno;
   if (fd >= 0) close(fd);

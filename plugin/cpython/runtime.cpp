@@ -1,0 +1,216 @@
+#include "cpython/runtime.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstring>
+#include <fmt/format.h>
+#include <memory>
+#include <vector>
+
+#include "cpython/disassembler.h"
+#include "target/elf_file.h"
+
+namespace hang::cpython {
+namespace {
+
+// Include/internal/pycore_runtime.h (3.13), the first members of _Py_DebugOffsets, with which _PyRuntime begins.
+constexpr std::string_view kCookie = "xdebugpy";
+struct DebugOffsetsHead {
+  std::array<char, 8> cookie;
+  std::uint64_t version, free_threaded;
+};
+constexpr int kFirstMinorWithDebugOffsets = 13;
+
+std::string_view base_name(std::string_view path) {
+  return path.substr(path.rfind('/') + 1);
+}
+
+// "libpython3.10.so.1.0", "python3.11d"; not the extension module "_ssl.cpython-311-x86_64-linux-gnu.so".
+bool named_like_python(std::string_view path) {
+  const auto name = base_name(path);
+  return name.find("python") != std::string_view::npos && name.find(".cpython-") == std::string_view::npos;
+}
+
+// Where a runtime is looked for, likeliest first, because each look opens a file. The executable leads also because the
+// dynamic linker binds to its definitions: a libpython beside a static interpreter is never initialised.
+std::vector<Module> search_order(std::vector<Module> modules) {
+  if (modules.size() < 2) return modules;
+  std::stable_partition(modules.begin() + 1, modules.end(),
+                        [](const Module& module) { return named_like_python(module.path); });
+  return modules;
+}
+
+// The symbols of one module, by its file where we can have it, else by the host.
+class ModuleSymbols {
+ public:
+  ModuleSymbols(Target& target, const Module& module) : target_(&target), module_(&module) {
+    if (auto file = ElfFile::open(module.open_path); file) file_ = std::move(*file);
+  }
+
+  // Whether other modules can link to `name` here. The host's own look-up would go through every local symbol too.
+  bool exports(std::string_view name) {
+    return file_ ? file_->exported(name).ok() : target_->symbol(*module_, name).ok();
+  }
+  // A read-only variable. Its bytes in the file are those in memory, which a core leaves out.
+  template <typename T>
+  Result<T> constant(RemoteAddr address, std::string_view name) {
+    auto value = read_value<T>(*target_, address, name);
+    if (value || !file_) return value;
+    T from_file{};
+    const auto bytes = std::as_writable_bytes(std::span(&from_file, 1));
+    if (!file_->read(address.raw() - module_->load_bias.raw(), bytes)) return value;
+    return from_file;
+  }
+
+ private:
+  Target* target_;
+  const Module* module_;
+  std::unique_ptr<ElfFile> file_;
+};
+
+// PY_VERSION from PY_VERSION_HEX (Include/patchlevel.h): "3.13.0", "3.12.0rc2".
+std::string version_of(std::uint32_t hexversion) {
+  std::string version = fmt::format("{}.{}.{}", hexversion >> 24, hexversion >> 16 & 0xff, hexversion >> 8 & 0xff);
+  const std::uint32_t serial = hexversion & 0xf;
+  switch (hexversion >> 4 & 0xf) {
+    case 0xa: return version + fmt::format("a{}", serial);
+    case 0xb: return version + fmt::format("b{}", serial);
+    case 0xc: return version + fmt::format("rc{}", serial);
+    default: return version;
+  }
+}
+
+Error unsupported(std::string_view what, const Module& module) {
+  return Error{ErrorKind::unsupported_version,
+               fmt::format("{} ({}) is not supported: this hang reads CPython 3.{} to 3.{}", what, module.path,
+                           kOldestMinor, kNewestMinor)};
+}
+
+Error not_python(Target& target, const std::vector<Module>& modules) {
+  const std::string name = modules.empty() ? "" : fmt::format(" ({})", base_name(modules.front().path));
+  const std::string who = target.kind() == TargetKind::core ? "the core" : fmt::format("process {}", target.pid());
+  return Error{ErrorKind::not_python, fmt::format("{}{} has no CPython runtime", who, name)};
+}
+
+// "2.7.18" off the front of a text, "" if it does not begin like a version of CPython.
+std::string leading_version(std::string_view text) {
+  std::size_t end = 0;
+  int dots = 0;
+  while (end < text.size() && (std::isdigit(static_cast<unsigned char>(text[end])) || text[end] == '.'))
+    dots += text[end++] == '.';
+  const auto version = text.substr(0, end);
+  const bool plausible = (version.starts_with("2.") || version.starts_with("3.")) && version.back() != '.' && dots <= 2;
+  return plausible ? std::string(version) : "";
+}
+
+// Before 3.11 nothing exported has the version, but Py_GetVersion() formats the literal PY_VERSION into a static buffer
+// (Python/getversion.c): one of the addresses in its code is that literal.
+std::string version_by_code(Target& target, const Module& module) {
+  auto function = target.symbol(module, "Py_GetVersion");
+  if (!function) return "";
+  auto disassembler = Disassembler::open();
+  if (!disassembler) return "";
+  auto code = disassembler->walk(target, *function, module);
+  if (!code) return "";
+  for (const CodeReference& reference : code->references) {
+    std::array<char, 32> text{};
+    if (reference.kind != CodeReference::Kind::address) continue;
+    if (!target.read(reference.address, std::as_writable_bytes(std::span(text).first(text.size() - 1)))) continue;
+    if (auto version = leading_version(text.data()); std::count(version.begin(), version.end(), '.') == 2)
+      return version;
+  }
+  return "";
+}
+
+// "libpython3.6m.so.1.0", "python2.7" -> "3.6", "2.7"
+std::string version_by_name(const Module& module) {
+  const auto name = base_name(module.path);
+  const auto at = name.find("python");
+  return at == std::string_view::npos ? "" : leading_version(name.substr(at + std::strlen("python")));
+}
+
+// The refusal of a CPython that is too old to export Py_Version (3.10 and before).
+Error too_old(Target& target, const Module& module) {
+  std::string version = version_by_code(target, module);
+  if (version.empty()) version = version_by_name(module);
+  return unsupported(version.empty() ? "a CPython before 3.11" : "CPython " + version, module);
+}
+
+Result<void> check_debug_offsets(Target& target, const Runtime& runtime) {
+  auto head = read_value<DebugOffsetsHead>(target, runtime.address, "_PyRuntime.debug_offsets");
+  if (!head) return head.error();
+  if (std::string_view(head->cookie.data(), head->cookie.size()) != kCookie)
+    return Error{ErrorKind::inconsistent, "_PyRuntime does not begin with the cookie \"xdebugpy\"", runtime.address,
+                 "_PyRuntime.debug_offsets.cookie"};
+  if (head->version != runtime.hexversion)
+    return Error{
+        ErrorKind::inconsistent,
+        fmt::format("_PyRuntime is of version {:#x}, Py_Version says {:#x}", head->version, runtime.hexversion),
+        runtime.address, "_PyRuntime.debug_offsets.version"};
+  if (head->free_threaded != 0) return unsupported("free-threaded CPython " + runtime.version + "t", runtime.module);
+  return {};
+}
+
+Result<void> read_build(Target& target, ModuleSymbols& symbols, Runtime& runtime) {
+  const std::string name = "CPython " + runtime.version;
+  const bool unfinished = (runtime.hexversion >> 4 & 0xf) < 0xc;  // alpha or beta: structs still change
+  if (runtime.hexversion >> 24 != 3 || runtime.minor() < kOldestMinor || runtime.minor() > kNewestMinor || unfinished)
+    return unsupported(name, runtime.module);
+  if (runtime.minor() >= kFirstMinorWithDebugOffsets)
+    if (auto fits = check_debug_offsets(target, runtime); !fits) return fits.error();
+  // Include/modsupport.h, 3.11 to 3.13: defined under Py_TRACE_REFS, which makes each object two pointers longer.
+  if (symbols.exports("PyModule_Create2TraceRefs"))
+    return unsupported(name + " built with --with-trace-refs", runtime.module);
+  // Include/object.h, 3.11 to 3.13: declared under Py_REF_DEBUG, which Py_DEBUG implies (Include/pyport.h).
+  if (symbols.exports("_Py_NegativeRefcount")) runtime.flavour = Flavour::debug;
+  return {};
+}
+
+Result<Runtime> identify(Target& target, const Module& module, RemoteAddr address) {
+  auto version = target.symbol(module, "Py_Version");
+  if (!version) return version.error().kind == ErrorKind::no_symbols ? too_old(target, module) : version.error();
+  ModuleSymbols symbols(target, module);
+  auto hexversion = symbols.constant<std::uint32_t>(*version, "Py_Version");
+  if (!hexversion) return hexversion.error();
+  Runtime runtime{address, module, *hexversion, version_of(*hexversion), Flavour::release, false};
+  if (auto build = read_build(target, symbols, runtime); !build) return build.error();
+  return runtime;
+}
+
+// The first module, in the order given, that defines `name`.
+Result<std::pair<const Module*, RemoteAddr>> find_definition(Target& target, const std::vector<Module>& modules,
+                                                             std::string_view name) {
+  for (const Module& module : modules) {
+    auto address = target.symbol(module, name);
+    if (address) return std::pair(&module, *address);
+    // A file that cannot be opened or is no ELF file hides nothing but itself; a process that ended hides everything.
+    if (address.error().kind == ErrorKind::no_such_process) return address.error();
+  }
+  return Error{ErrorKind::no_symbols, fmt::format("no module defines {}", name)};
+}
+
+}  // namespace
+
+const char* to_string(Flavour flavour) {
+  switch (flavour) {
+    case Flavour::release: return "release";
+    case Flavour::debug: return "debug";
+    case Flavour::free_threaded: return "free-threaded";
+  }
+  return "release";
+}
+
+Result<Runtime> find_runtime(Target& target) {
+  auto modules = target.modules();
+  if (!modules) return modules.error();
+  const std::vector<Module> ordered = search_order(*modules);
+  auto runtime = find_definition(target, ordered, "_PyRuntime");
+  if (runtime) return identify(target, *runtime->first, runtime->second);
+  if (runtime.error().kind != ErrorKind::no_symbols) return runtime.error();
+  // _PyRuntime came with 3.7.
+  if (auto old = find_definition(target, ordered, "Py_GetVersion"); old) return too_old(target, *old->first);
+  return not_python(target, *modules);
+}
+
+}  // namespace hang::cpython
