@@ -29,8 +29,8 @@ constexpr Name kOrder13[] = {
     {"PyInterpreterState", "ceval.gil"},
     {"PyInterpreterState", "_gil"},
     {"", "gil_runtime_state_enabled"},  // 0 unless the build is free-threaded
-    {"_gil_runtime_state", "locked"},
-    {"_gil_runtime_state", "last_holder"},
+    {"PyInterpreterState", "_gil.locked"},
+    {"PyInterpreterState", "_gil.last_holder"},
     {"PyThreadState", ""},
     {"PyThreadState", "prev"},
     {"PyThreadState", "next"},
