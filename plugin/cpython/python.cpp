@@ -149,6 +149,8 @@ Result<void> Python::read(facts::Snapshot& snapshot) {
   if (auto finalizing = reader_->pointer("_PyRuntimeState", "_finalizing", runtime_.address))
     python.finalizing = static_cast<bool>(*finalizing);
   python.main_tid = read_main_tid(*reader_, runtime_, python);
+  report_states(*reader_, python, report);
+  correct_threads(*reader_, runtime_, python, report);
   judge_drop_requests(*reader_, python);
   for (facts::ThreadStateFacts& state : python.thread_states) {
     read_frames(*reader_, state);
@@ -161,7 +163,6 @@ Result<void> Python::read(facts::Snapshot& snapshot) {
   read_thread_names(*reader_, python, report);
   read_signals(*reader_, runtime_, python, report);
   report_gils(*reader_, python, report);
-  report_states(*reader_, python, report);
   python.providers = layout_->providers_used();
   return {};
 }

@@ -45,8 +45,13 @@ Result<std::vector<facts::ThreadStateFacts>> read_thread_states(
 // Native thread id of the main thread; the pid if no thread state tells.
 std::uint64_t read_main_tid(Reader& reader, const Runtime& runtime, const facts::PythonFacts& python);
 
+// thread_identity.cpp: puts the thread that runs a state in the place of the one that made it, where the two differ.
+void correct_threads(Reader& reader, const Runtime& runtime, facts::PythonFacts& python, Report& report);
+
 // frame.cpp: fills frames and frames_complete. Never fails: what was readable stays.
 void read_frames(Reader& reader, facts::ThreadStateFacts& state);
+// One frame by its address, as of a suspended coroutine; fails where there is no Python code.
+Result<facts::FrameFacts> read_frame(Reader& reader, RemoteAddr frame);
 Result<RemoteAddr> innermost_frame(Reader& reader, RemoteAddr tstate);
 // The code object of a frame; `absent_field` for a frame that belongs to C.
 Result<RemoteAddr> code_of_frame(Reader& reader, RemoteAddr frame);
