@@ -231,20 +231,18 @@ std::vector<ElfSymbol> ElfFile::definitions(std::string_view name) {
   return found;
 }
 
-bool ElfFile::has_symtab() {
-  return elf_->table(kSymtab).count() > 0;
-}
-
 void ElfFile::load_functions() {
   auto& functions = functions_.emplace();
   // .symtab repeats .dynsym, so the latter is used only when it is all there is.
-  const std::uint32_t which = has_symtab() ? kSymtab : kDynsym;
-  const Table& table = elf_->table(which);
-  for (std::size_t i = 0; i < table.count(); ++i) {
-    const Elf64_Sym symbol = table.at(i);
-    const auto type = ELF64_ST_TYPE(symbol.st_info);
-    if (defined(symbol) && symbol.st_size > 0 && (type == STT_FUNC || type == STT_GNU_IFUNC))
-      functions.push_back({symbol.st_value, symbol.st_size, which, static_cast<std::uint32_t>(i)});
+  for (const std::uint32_t which : {kSymtab, kDynsym}) {
+    const Table& table = elf_->table(which);
+    for (std::size_t i = 0; i < table.count(); ++i) {
+      const Elf64_Sym symbol = table.at(i);
+      const auto type = ELF64_ST_TYPE(symbol.st_info);
+      if (defined(symbol) && symbol.st_size > 0 && (type == STT_FUNC || type == STT_GNU_IFUNC))
+        functions.push_back({symbol.st_value, symbol.st_size, which, static_cast<std::uint32_t>(i)});
+    }
+    if (!functions.empty()) break;
   }
   // Of aliases at one address the first in the table stays the one that is named.
   std::stable_sort(functions.begin(), functions.end(),

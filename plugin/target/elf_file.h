@@ -60,8 +60,6 @@ class ElfFile {
   // Every definition of `name` in .symtab, also under the names that compilers derive from it ("wakeup.lto_priv.0"):
   // several source files may have a static of that name. Empty if stripped.
   std::vector<ElfSymbol> definitions(std::string_view name);
-  // True if the file has a .symtab.
-  bool has_symtab();
   // The function that covers `address`. `no_symbols` if none does; never the nearest one below.
   Result<ElfSymbol> function_at(std::uint64_t address);
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -11,6 +12,9 @@
 #include <optional>
 #include <ostream>
 #include <sstream>
+#include <sys/stat.h>
+#include <tuple>
+#include <unistd.h>
 
 namespace hang::test {
 namespace {
@@ -64,28 +68,92 @@ std::vector<fs::path> candidates() {
   return found;
 }
 
+// What a file is, as far as its directory entry tells: what was found out about it holds until one of these changes.
+std::string identity_of(const fs::path& executable) {
+  struct stat status {};
+  if (stat(executable.c_str(), &status) != 0) return "";
+  std::ostringstream text;
+  text << status.st_dev << ':' << status.st_ino << ':' << status.st_size << ':' << status.st_mtim.tv_sec << ':'
+       << status.st_mtim.tv_nsec;
+  return text.str();
+}
+
+// Every test is a process of its own, and each would start a dozen interpreters only to learn their names. So what a
+// probe printed is kept in a file of ours, one line "identity answer" for each executable.
+class ProbeCache {
+ public:
+  ProbeCache() : path_(fs::temp_directory_path() / ("hang-test-pythons-" + std::to_string(getuid()))) {
+    struct stat status {};
+    // Anybody may write to the temporary directory; only what we wrote is believed.
+    if (lstat(path_.c_str(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_uid != getuid()) return;
+    std::ifstream file(path_);
+    for (std::string identity, answer; file >> identity && std::getline(file, answer);) answers_[identity] = answer;
+  }
+  ProbeCache(const ProbeCache&) = delete;
+  ProbeCache& operator=(const ProbeCache&) = delete;
+  ~ProbeCache() {
+    if (!changed_) return;
+    std::string fresh = path_.string() + ".XXXXXX";
+    const int fd = mkstemp(fresh.data());
+    if (fd < 0) return;
+    close(fd);
+    std::ofstream file(fresh);
+    for (const auto& [identity, answer] : answers_) file << identity << answer << '\n';
+    file.close();
+    std::error_code ignored;  // the next process probes again
+    fs::rename(fresh, path_, ignored);
+  }
+
+  [[nodiscard]] std::optional<std::string> find(const std::string& identity) const {
+    auto found = answers_.find(identity);
+    return found == answers_.end() ? std::nullopt : std::optional(found->second);
+  }
+  void add(const std::string& identity, const std::string& answer) {
+    answers_[identity] = " " + answer;
+    changed_ = true;
+  }
+
+ private:
+  fs::path path_;
+  std::map<std::string, std::string> answers_;
+  bool changed_ = false;
+};
+
 // A probe that is running; all are started before any is waited for.
 struct Probe {
   fs::path executable;
+  std::string identity;
+  std::optional<std::string> known;
   std::unique_ptr<FILE, int (*)(FILE*)> output{nullptr, nullptr};
 };
 
-Probe start_probe(const fs::path& executable) {
+Probe start_probe(const fs::path& executable, const ProbeCache& cache) {
+  Probe probe{executable, identity_of(executable), std::nullopt};
+  probe.known = cache.find(probe.identity);
+  if (probe.known) return probe;
   const std::string command = "'" + executable.string() + "' -E -S -c \"" + kProbe + "\" 2>/dev/null";
-  return {executable, {popen(command.c_str(), "re"), [](FILE* file) { return pclose(file); }}};
+  probe.output = {popen(command.c_str(), "re"), [](FILE* file) { return pclose(file); }};
+  return probe;
 }
 
-std::optional<CPython> finish_probe(const Probe& probe) {
-  std::array<char, 32> name{};
+std::string answer_of(const Probe& probe, ProbeCache& cache) {
+  if (probe.known) return *probe.known;
+  std::array<char, 128> line{};
+  if (!probe.output || !std::fgets(line.data(), line.size(), probe.output.get())) return "";
+  const std::string answer(line.data(), std::strcspn(line.data(), "\n"));
+  cache.add(probe.identity, answer);
+  return answer;
+}
+
+std::optional<CPython> python_of(const Probe& probe, const std::string& answer) {
   CPython python;
-  int debug = 0, free_threaded = 0;
-  if (!probe.output || std::fscanf(probe.output.get(), "%31s %d %d %d %d %d", name.data(), &python.major, &python.minor,
-                                   &python.micro, &debug, &free_threaded) != 6)
+  std::string implementation;
+  std::istringstream words(answer);
+  if (!(words >> implementation >> python.major >> python.minor >> python.micro >> python.debug >>
+        python.free_threaded) ||
+      implementation != "cpython")
     return std::nullopt;
-  if (std::string(name.data()) != "cpython") return std::nullopt;
   python.executable = probe.executable;
-  python.debug = debug != 0;
-  python.free_threaded = free_threaded != 0;
   python.version =
       std::to_string(python.major) + "." + std::to_string(python.minor) + "." + std::to_string(python.micro);
   python.supported = python.major == 3 && python.minor >= 11 && python.minor <= 13 && !python.free_threaded;
@@ -109,11 +177,12 @@ std::vector<CPython> discover() {
     if (error || !is_elf(real)) continue;
     if (std::find(executables.begin(), executables.end(), real) == executables.end()) executables.push_back(real);
   }
+  ProbeCache cache;
   std::vector<Probe> probes;
-  for (const auto& executable : executables) probes.push_back(start_probe(executable));
+  for (const auto& executable : executables) probes.push_back(start_probe(executable, cache));
   std::vector<CPython> pythons;
   for (const Probe& probe : probes)
-    if (auto python = finish_probe(probe)) pythons.push_back(*python);
+    if (auto python = python_of(probe, answer_of(probe, cache))) pythons.push_back(*python);
   std::sort(pythons.begin(), pythons.end(), [](const CPython& a, const CPython& b) {
     return std::tie(a.major, a.minor, a.micro, a.debug, a.executable) <
            std::tie(b.major, b.minor, b.micro, b.debug, b.executable);
