@@ -30,9 +30,10 @@ constexpr std::size_t kMostHolderEntries = std::size_t{1} << 18;
 constexpr std::chrono::milliseconds kHolderPatience{200};
 
 bool is_tty(dev_t device) {
-  // Documentation/admin-guide/devices.txt: 4 tty, 5 /dev/tty and console, 136 to 143 pseudo-terminals.
+  // Documentation/admin-guide/devices.txt: 4 tty, 5 /dev/tty and console, 136 to 143 pseudo-terminals. 5:2 is
+  // /dev/ptmx, the side that a terminal emulator has.
   const unsigned number = major(device);
-  return number == 4 || number == 5 || (number >= 136 && number <= 143);
+  return number == 4 || (number == 5 && minor(device) != 2) || (number >= 136 && number <= 143);
 }
 
 FdType type_of_anon(std::string_view name) {

@@ -71,9 +71,10 @@ static_assert(kFrom424[449 - kUnifiedBegin] == "futex_waitv");
 }  // namespace
 
 std::string_view syscall_name(std::int64_t number) {
-  if (number >= 0 && number < std::ssize(kFrom0)) return kFrom0[number];
+  if (number < 0) return {};
+  if (number < std::ssize(kFrom0)) return kFrom0[number];
   const std::int64_t unified = number - kUnifiedBegin;
-  if (number >= kUnifiedBegin && unified < std::ssize(kFrom424)) return kFrom424[unified];
+  if (unified >= 0 && unified < std::ssize(kFrom424)) return kFrom424[unified];
   return {};
 }
 
