@@ -125,7 +125,7 @@ std::string overview_text(const Host& host) {
              ? "\n\nUsage: hang COMMAND [options]\n\nCommands, for the process or core of this debugger:\n"
              : "\n\nUsage: hang COMMAND -p PID [options]\n\nCommands:\n";
   for (const auto& command : command_table()) out += entry(command.info.name, command.info.summary, kIndent, width);
-  out += "\nStart with `hang classify`; `hang help COMMAND` explains a command and its options.\n";
+  out += "\nStart with `hang classify`; `hang help COMMAND` explains a command.\n";
   return out;
 }
 
@@ -174,7 +174,7 @@ std::string commands_markdown() {
       std::string title = option_title(option);
       for (auto at = title.find('|'); at != std::string::npos; at = title.find('|', at + 2)) title.insert(at, "\\");
       out += fmt::format("| `{}` | {}{} |\n", title, option.help,
-                         option.in_debuggers ? "" : " Not in a debugger, whose target it is.");
+                         option.in_debuggers ? "" : " On the command line only.");
     }
     out += "\n```\n";
     for (const auto& example : command.info.examples) out += example + "\n";

@@ -5,6 +5,7 @@
 
 #include "commands/commands.h"
 #include "hosts/lldb/command.h"
+#include "hosts/lldb/liblldb.h"
 #include "hosts/lldb/version.h"
 
 namespace lldb {
@@ -23,6 +24,17 @@ bool refuse(lldb::SBDebugger& debugger, const std::string& why) {
   return false;
 }
 
+// LLDB wraps help at the terminal's width, and breaks tables in doing so.
+constexpr int kHelpWidth = 78;
+
+// `help hang NAME` says what `hang help NAME` says.
+std::string long_help(const std::string& name) {
+  commands::Host host;
+  host.name = "lldb";
+  host.style.width = kHelpWidth;
+  return commands::run({"help", name}, host).out;
+}
+
 bool initialize(lldb::SBDebugger& debugger) {
   const char* version = lldb::SBDebugger::GetVersionString();
   auto major = major_version(version != nullptr ? version : "");
@@ -34,10 +46,11 @@ bool initialize(lldb::SBDebugger& debugger) {
       "hang", "Names why a CPython process hangs, with the evidence. Start with `hang classify`.");
   if (!hang.IsValid()) return refuse(debugger, "the command `hang` could not be added");
   for (const auto& info : commands::command_list()) {
-    // LLDB takes ownership.
-    if (!hang.AddCommand(info.name.c_str(), new Command(info.name), info.summary.c_str()).IsValid()) {
-      return refuse(debugger, "the command `hang " + info.name + "` could not be added");
-    }
+    // LLDB takes ownership of the implementation.
+    std::string syntax = "hang " + info.name + " [options]";
+    auto added = hang.AddCommand(info.name.c_str(), new Command(info.name), info.summary.c_str(), syntax.c_str());
+    if (!added.IsValid()) return refuse(debugger, "the command `hang " + info.name + "` could not be added");
+    added.SetHelpLong(long_help(info.name).c_str());
   }
   return true;
 }
@@ -46,6 +59,7 @@ bool initialize(lldb::SBDebugger& debugger) {
 }  // namespace hang::lldb_host
 
 bool lldb::PluginInitialize(lldb::SBDebugger debugger) {
+  if (!hang::lldb_host::make_liblldb_global()) return false;
   try {
     return hang::lldb_host::initialize(debugger);
   } catch (const std::exception& error) {
