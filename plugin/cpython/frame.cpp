@@ -104,6 +104,16 @@ bool walk(Reader& reader, RemoteAddr tstate, std::vector<facts::FrameFacts>& fra
 
 }  // namespace
 
+Result<facts::FrameFacts> read_frame(Reader& reader, RemoteAddr at) {
+  auto frame = read_raw(reader, at);
+  if (!frame) return frame.error();
+  if (belongs_to_c(reader, *frame) || !frame->code)
+    return Error{ErrorKind::absent_field, "the frame belongs to C", at, kFrame};
+  auto code = read_code(reader, frame->code);
+  if (!code) return code.error();
+  return describe(reader, at, *frame, **code);
+}
+
 Result<RemoteAddr> innermost_frame(Reader& reader, RemoteAddr tstate) {
   if (reader.has("PyThreadState", "current_frame")) return reader.pointer("PyThreadState", "current_frame", tstate);
   // 3.11 and 3.12: through _PyCFrame, which lies on the C stack.

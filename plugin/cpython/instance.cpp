@@ -136,6 +136,49 @@ Result<RemoteAddr> Objects::attribute(RemoteAddr object, const std::string& name
   return member_slot(object, *type, name);
 }
 
+Result<std::vector<RemoteAddr>> Objects::attributes(RemoteAddr object) {
+  auto type = type_of(object);
+  if (!type) return type.error();
+  auto flags = flags_of_type(*type);
+  if (!flags) return flags.error();
+  std::vector<RemoteAddr> found;
+  std::vector<std::string> names;
+  if (auto dict = instance_dict(object, *type, *flags)) {
+    auto done = dict_each(*dict, [&](RemoteAddr, RemoteAddr value) {
+      found.push_back(value);
+      return true;
+    });
+    if (!done) return done.error();
+  } else if ((*flags & static_cast<std::uint64_t>(reader_->constant("Py_TPFLAGS_MANAGED_DICT", 0))) != 0) {
+    auto keys = reader_->pointer("PyHeapTypeObject", "ht_cached_keys", *type);
+    if (keys && *keys) names = shared_key_names(*keys).value_or({});
+  }
+  if (auto slots = slot_names(*type)) names.insert(names.end(), slots->begin(), slots->end());
+  for (const auto& name : names)
+    if (auto value = attribute(object, name)) found.push_back(*value);
+  return found;
+}
+
+// Names of the member descriptors of a type and its bases.
+Result<std::vector<std::string>> Objects::slot_names(RemoteAddr type) {
+  auto mro = reader_->pointer("PyTypeObject", "tp_mro", type);
+  if (!mro) return mro.error();
+  auto bases = items(*mro);
+  if (!bases) return bases.error();
+  std::vector<std::string> names;
+  for (const RemoteAddr base : *bases) {
+    auto dict = reader_->pointer("PyTypeObject", "tp_dict", base);
+    if (!dict || !*dict) continue;
+    auto done = dict_each(*dict, [&](RemoteAddr key, RemoteAddr value) {
+      if (type_name(value).value_or("") == "member_descriptor")
+        if (auto name = str(key)) names.push_back(std::move(*name));
+      return true;
+    });
+    if (!done) return done.error();
+  }
+  return names;
+}
+
 Result<RemoteAddr> Objects::module(RemoteAddr interpreter, const std::string& name) {
   const char* member = reader_->has("PyInterpreterState", "imports.modules") ? "imports.modules" : "modules";
   auto modules = reader_->pointer("PyInterpreterState", member, interpreter);

@@ -46,6 +46,8 @@ class Objects {
   // An instance attribute: inline values, managed dict, __dict__ slot, then __slots__ member descriptors found on the
   // type's MRO. Never runs a property. `absent_field` if there is no such attribute; a NULL slot is `absent_field` too.
   Result<RemoteAddr> attribute(RemoteAddr object, const std::string& name);
+  // The values of all such attributes, in no promised order; what cannot be read is left out.
+  Result<std::vector<RemoteAddr>> attributes(RemoteAddr object);
   // obj.a.b.c
   Result<RemoteAddr> path(RemoteAddr object, const std::string& dotted);
 
@@ -65,6 +67,8 @@ class Objects {
   Result<RemoteAddr> instance_dict(RemoteAddr object, RemoteAddr type, std::uint64_t flags);
   Result<RemoteAddr> inline_values(RemoteAddr object, RemoteAddr type, std::uint64_t flags);
   Result<RemoteAddr> value_by_shared_key(RemoteAddr keys, RemoteAddr values, const std::string& name);
+  Result<std::vector<std::string>> shared_key_names(RemoteAddr keys);
+  Result<std::vector<std::string>> slot_names(RemoteAddr type);
   Result<RemoteAddr> member_slot(RemoteAddr object, RemoteAddr type, const std::string& name);
 
   Reader* reader_;

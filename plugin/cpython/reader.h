@@ -64,6 +64,8 @@ class Reader {
   // Caches of one sample; types and code objects do not change while they live.
   std::unordered_map<std::uint64_t, std::string> type_names;  // PyTypeObject -> tp_name
   std::unordered_map<std::uint64_t, Code> codes;              // PyCodeObject
+  // str -> its hash, as a key that was found has it; the same in all interpreters of the process.
+  std::unordered_map<std::string, std::uint64_t> hashes;
   // (PyDictKeysObject, attribute name) -> index of the entry; shared keys only grow.
   std::unordered_map<std::uint64_t, std::unordered_map<std::string, std::uint64_t>> shared_keys;
 
