@@ -11,7 +11,7 @@
 namespace hang::cpython {
 namespace {
 
-constexpr std::size_t kMaxInstructions = 4000;  // PyErr_SetInterruptEx and what is inlined into it: under 200
+constexpr std::size_t kMaxInstructions = 1500;  // the functions looked at have under 300
 constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kMaxInstructionBytes = 15;  // of x86
 

@@ -77,7 +77,9 @@ Result<RemoteAddr> find_is_tripped(const CodeWalk& check) {
 Result<CodeWalk> find_trip(const Disassembler& disassembler, Target& target, const Module& module,
                            const CodeWalk& interrupt, RemoteAddr is_tripped) {
   if (sets(interrupt, is_tripped)) return interrupt;
-  for (const RemoteAddr callee : interrupt.calls) {
+  // Last first: it compares handlers by PyObject_RichCompareBool(), which is long, before it calls trip_signal().
+  for (auto call = interrupt.calls.rbegin(); call != interrupt.calls.rend(); ++call) {
+    const RemoteAddr callee = *call;
     if (callee < module.begin || callee >= module.end) continue;
     auto code = disassembler.walk(target, callee, module);
     if (code && sets(*code, is_tripped)) return *code;
