@@ -42,9 +42,9 @@ OtherEnd from_holders(const Process& process, const std::vector<Holder>& holders
 OtherEnd of_unix(const Process& process, const FdFacts& fd) {
   const auto& socket = *fd.unix_socket;
   if (socket.state == "listen") return {End::listening, {}, {}, fmt::format("listening unix socket {}", socket.path)};
-  if (!socket.peer_inode) return {End::unknown, {}, {}, "unix socket, peer unknown"};
-  if (*socket.peer_inode == 0 && socket.type == "dgram" && !socket.path.empty())
+  if (!socket.peer_inode && socket.type == "dgram" && !socket.path.empty())
     return {End::outside, {}, {}, fmt::format("unix datagram socket bound to {}", socket.path)};
+  if (!socket.peer_inode) return {End::unknown, {}, {}, fmt::format("unix socket, {}", socket.state)};
   if (*socket.peer_inode == 0) return {End::gone, {}, {}, "unix socket without a peer"};
   return from_holders(process, socket.peer_holders, socket.holders_complete, "unix socket");
 }

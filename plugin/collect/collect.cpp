@@ -1,0 +1,198 @@
+#include "collect/collect.h"
+
+#include <algorithm>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <thread>
+
+#include "collect/waits.h"
+#include "collect/watcher.h"
+#include "cpython/python.h"
+#include "kernel/kernel.h"
+#include "loops/loops.h"
+
+namespace hang::collect {
+
+using cpython::Python;
+using facts::Snapshot;
+using facts::ThreadFacts;
+using facts::WaitKind;
+using std::chrono::milliseconds;
+
+namespace {
+
+// A watch that has seen something stuck goes on this long before it is called certain.
+constexpr milliseconds kMostWatch{550};
+constexpr int kMostIntervals = 11;
+
+// Threads that a debugger or a core shows by their registers only.
+void threads_from_registers(Target& target, Snapshot& snapshot) {
+  auto threads = target.threads();
+  if (!threads) {
+    snapshot.gaps.push_back({"threads", threads.error().describe(), {"S1", "G3", "L1", "L3"}});
+    return;
+  }
+  for (const auto& thread : *threads) {
+    ThreadFacts facts;
+    facts.tid = thread.tid;
+    if (thread.registers) {
+      facts.wait = kernel::decode_syscall(thread.registers->syscall, thread.registers->args);
+      facts.pc = thread.registers->pc;
+    }
+    snapshot.threads.push_back(std::move(facts));
+  }
+  snapshot.gaps.push_back(
+      {"signal masks, CPU time, descriptors, queues and peers", "the core has no kernel state", {"S5", "L1", "N3"}});
+}
+
+// The program counter of a thread that runs user code, where the debugger that stopped it can tell.
+void add_program_counters(Target& target, Snapshot& snapshot) {
+  if (!target.stopped_by_host() && target.kind() != TargetKind::core) return;
+  auto threads = target.threads();
+  if (!threads) return;
+  for (const auto& thread : *threads) {
+    auto it = std::find_if(snapshot.threads.begin(), snapshot.threads.end(),
+                           [&](const auto& t) { return t.tid == thread.tid; });
+    if (it == snapshot.threads.end() || !thread.registers) continue;
+    it->pc = thread.registers->pc;
+    if (it->wait.kind != WaitKind::none) continue;
+    auto symbol = target.code_symbol(RemoteAddr(thread.registers->pc));
+    if (!symbol) continue;
+    it->native_symbol = symbol->name;
+    it->native_module = symbol->module;
+  }
+}
+
+std::string module_name(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+bool is_holder(const Snapshot& snapshot, std::uint64_t tid) {
+  return std::any_of(snapshot.python->gils.begin(), snapshot.python->gils.end(), [&](const facts::GilFacts& gil) {
+    const auto* holder = gil.last_holder ? snapshot.thread_state(*gil.last_holder) : nullptr;
+    return gil.locked == true && holder != nullptr && holder->tid == tid;
+  });
+}
+
+// A thread that waits for the GIL wakes every 5 ms to ask for it, and on a loaded machine then waits for a CPU. Seen at
+// such a moment it "runs" without the GIL, which Python code cannot; look again until it is where it lives.
+void settle_waiters(Snapshot& snapshot) {
+  constexpr int kLooks = 8;
+  for (auto& thread : snapshot.threads) {
+    const bool python = std::any_of(snapshot.python->thread_states.begin(), snapshot.python->thread_states.end(),
+                                    [&](const auto& s) { return s.tid == thread.tid && !s.frames.empty(); });
+    if (!python || is_holder(snapshot, thread.tid)) continue;
+    for (int look = 0; look < kLooks && thread.wait.kind == WaitKind::none; ++look) {
+      std::this_thread::sleep_for(std::chrono::microseconds(300));
+      auto again = kernel::read_thread(snapshot.target.pid, thread.tid);
+      if (!again) break;
+      thread = std::move(*again);
+    }
+  }
+}
+
+class Collector {
+ public:
+  Collector(Target& target, const Options& options) : target_(target), options_(options) {}
+
+  Result<Snapshot> run() {
+    auto opened = Python::open(target_);
+    if (!opened) return opened.error();
+    python_ = std::move(*opened);
+    auto snapshot = sample();
+    if (!snapshot) return snapshot;
+    std::string skipped = why_no_watch(*snapshot);
+    if (!skipped.empty()) {
+      snapshot->watch.skipped = skipped;
+      return snapshot;
+    }
+    const auto most = std::max(options_.interval, std::min(options_.interval * kMostIntervals, kMostWatch));
+    auto watch = Watcher(*python_, *snapshot).run(options_.interval, most);
+    auto last = sample();
+    if (!last) return last;
+    last->watch = std::move(watch);
+    return last;
+  }
+
+ private:
+  Result<Snapshot> sample();
+  Result<void> read_kernel(Snapshot& snapshot);
+  void describe_target(Snapshot& snapshot);
+  [[nodiscard]] std::string why_no_watch(const Snapshot& snapshot) const;
+  [[nodiscard]] bool at_rest(const Snapshot& snapshot) const;
+
+  Target& target_;
+  Options options_;
+  std::unique_ptr<Python> python_;
+};
+
+void Collector::describe_target(Snapshot& snapshot) {
+  snapshot.taken_at = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::now()));
+  snapshot.target.kind = target_.kind() == TargetKind::core ? facts::TargetKind::core
+                         : target_.local()                  ? facts::TargetKind::live
+                                                            : facts::TargetKind::remote;
+  snapshot.target.pid = target_.pid();
+  snapshot.target.stopped_by_host = target_.stopped_by_host() && target_.kind() == TargetKind::live;
+  snapshot.target.host =
+      snapshot.target.stopped_by_host || snapshot.target.kind == facts::TargetKind::core ? "debugger" : "native";
+  if (auto modules = target_.modules(); modules && !modules->empty()) snapshot.target.exe = modules->front().path;
+}
+
+Result<void> Collector::read_kernel(Snapshot& snapshot) {
+  if (!target_.local()) {
+    threads_from_registers(target_, snapshot);
+    return {};
+  }
+  if (auto done = kernel::read_process(target_.pid(), snapshot); !done) return done.error();
+  if (auto done = kernel::read_fds(target_.pid(), snapshot); !done)
+    snapshot.gaps.push_back({"descriptors", done.error().describe(), {"L1", "N3", "S1"}});
+  return {};
+}
+
+Result<Snapshot> Collector::sample() {
+  Snapshot snapshot;
+  describe_target(snapshot);
+  if (auto done = read_kernel(snapshot); !done) return done.error();
+  if (auto done = python_->read(snapshot); !done) return done.error();
+  if (target_.local() && !target_.stopped_by_host()) settle_waiters(snapshot);
+  for (auto& thread : snapshot.threads) complete_wait(target_, thread.wait);
+  add_program_counters(target_, snapshot);
+  for (auto& thread : snapshot.threads) thread.native_module = module_name(thread.native_module);
+  loops::read_loops(*python_, snapshot);
+  return snapshot;
+}
+
+// True if no thread can have moved while the sample was taken, nor will by itself: all sleep in the kernel, none in the
+// short waits of the GIL, and their switch counts are what they were. Then a second sample would show the same.
+bool Collector::at_rest(const Snapshot& snapshot) const {
+  for (const auto& thread : snapshot.threads) {
+    if (thread.wait.kind == WaitKind::none || thread.wait.kind == WaitKind::unknown) return false;
+    auto now = kernel::read_thread(snapshot.target.pid, thread.tid);
+    if (!now || now->voluntary_switches != thread.voluntary_switches || now->cpu_ns != thread.cpu_ns) return false;
+  }
+  for (const auto& gil : snapshot.python->gils)
+    if (gil.locked != false) return false;
+  // A blocked loop needs time to tell a hang from a short call.
+  return std::all_of(snapshot.python->loops.begin(), snapshot.python->loops.end(),
+                     [](const auto& loop) { return loop.in_selector; });
+}
+
+std::string Collector::why_no_watch(const Snapshot& snapshot) const {
+  if (target_.kind() == TargetKind::core) return "a core is one instant";
+  if (target_.stopped_by_host()) return "the debugger holds the process";
+  if (!target_.local()) return "the process is on another machine";
+  if (options_.interval.count() <= 0) return "--interval 0";
+  const auto state = snapshot.kernel.process.state;
+  if (state == 'T' || state == 't') return "the process is stopped";
+  if (at_rest(snapshot)) return "every thread sleeps and none moved";
+  return {};
+}
+
+}  // namespace
+
+Result<Snapshot> collect(Target& target, const Options& options) {
+  return Collector(target, options).run();
+}
+
+}  // namespace hang::collect

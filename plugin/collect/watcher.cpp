@@ -1,0 +1,150 @@
+#include "collect/watcher.h"
+
+#include <algorithm>
+#include <set>
+#include <thread>
+
+#include "kernel/kernel.h"
+
+namespace hang::collect {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+using Clock = steady_clock;
+
+namespace {
+
+// Of a process with hundreds of threads these are enough to see whether anything moves.
+constexpr std::size_t kMaxThreads = 64;
+constexpr int kReadsPerInterval = 12;
+
+bool same_wait(const facts::Wait& a, const facts::Wait& b) {
+  return a.kind == b.kind && a.syscall == b.syscall && a.args == b.args;
+}
+
+}  // namespace
+
+Watcher::Watcher(cpython::Python& python, const facts::Snapshot& snapshot) : python_(python), snapshot_(snapshot) {
+  std::vector<std::uint64_t> first{snapshot.python->main_tid};
+  for (const auto& gil : snapshot.python->gils) {
+    const auto* holder = gil.last_holder ? snapshot.thread_state(*gil.last_holder) : nullptr;
+    if (holder != nullptr) first.push_back(holder->tid);
+  }
+  for (const auto& loop : snapshot.python->loops) first.push_back(loop.tid);
+  for (const auto& state : snapshot.python->thread_states) first.push_back(state.tid);
+  std::set<std::uint64_t> chosen;
+  for (auto tid : first)
+    if (tid != 0 && chosen.size() < kMaxThreads) chosen.insert(tid);
+  for (auto tid : chosen) {
+    const auto* thread = snapshot.thread(tid);
+    if (thread == nullptr) continue;
+    threads_[tid] = {*thread, *thread, {tid, 0, 0, 0, 1, thread->wait.kind == facts::WaitKind::none ? 1 : 0, false}};
+  }
+  for (const auto& state : snapshot.python->thread_states) {
+    if (!threads_.contains(state.tid) || state.frames.empty()) continue;
+    auto now = python_.progress(state.address);
+    if (now) states_[state.address] = {*now, {state.address, 1, 0}};
+  }
+  for (std::size_t i = 0; i < snapshot.python->gils.size(); ++i) {
+    Gil gil;
+    gil.seen.gil = static_cast<int>(i);
+    if (auto words = python_.gil_words(snapshot.python->gils[i])) {
+      gil.last = *words;
+      gil.first_switch = words->switch_number;
+      gil.seen.reads = 1;
+      gil.seen.locked_reads = words->locked ? 1 : 0;
+    }
+    gils_.push_back(gil);
+  }
+}
+
+facts::Watch Watcher::run(milliseconds interval, milliseconds most) {
+  const auto begin = Clock::now();
+  const auto step = std::max<Clock::duration>(milliseconds(1), Clock::duration(interval) / kReadsPerInterval);
+  for (;;) {
+    // The clock here is the measured thing, not a synchronisation: the watch is "what moved in this time".
+    std::this_thread::sleep_for(step);
+    sample();
+    const auto passed = Clock::now() - begin;
+    if (passed >= most || (passed >= interval && !looks_stuck())) break;
+  }
+  return result(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+}
+
+void Watcher::sample() {
+  sample_gils();
+  sample_states();
+  sample_threads();
+}
+
+void Watcher::sample_threads() {
+  for (auto& [tid, thread] : threads_) {
+    auto now = kernel::read_thread(snapshot_.target.pid, tid);
+    if (!now) {  // it ended: that is movement
+      thread.seen.wait_changed = true;
+      continue;
+    }
+    ++thread.seen.reads;
+    if (now->wait.kind == facts::WaitKind::none) ++thread.seen.running_reads;
+    if (!same_wait(now->wait, thread.last.wait)) thread.seen.wait_changed = true;
+    thread.last = std::move(*now);
+  }
+}
+
+void Watcher::sample_states() {
+  for (auto& [address, state] : states_) {
+    auto now = python_.progress(address);
+    ++state.seen.reads;
+    if (now && *now == state.last) continue;
+    ++state.seen.changes;  // also when it could not be read: frames that come and go do move
+    if (now) state.last = *now;
+  }
+}
+
+void Watcher::sample_gils() {
+  for (auto& gil : gils_) {
+    auto words = python_.gil_words(snapshot_.python->gils[gil.seen.gil]);
+    if (!words) continue;
+    ++gil.seen.reads;
+    if (words->locked) ++gil.seen.locked_reads;
+    if (words->last_holder != gil.last.last_holder) ++gil.seen.holder_changes;
+    gil.seen.switches = words->switch_number - gil.first_switch;
+    gil.last = *words;
+  }
+}
+
+bool Watcher::looks_stuck() const {
+  // The main interpreter's GIL is the first.
+  if (!gils_.empty()) {
+    const auto& seen = gils_.front().seen;
+    if (seen.reads > 0 && seen.locked_reads == seen.reads && seen.holder_changes == 0 && seen.switches == 0)
+      return true;
+  }
+  for (const auto& loop : snapshot_.python->loops) {
+    auto it = threads_.find(loop.tid);
+    if (loop.in_selector || it == threads_.end()) continue;
+    const auto& seen = it->second.seen;
+    if (!seen.wait_changed && seen.running_reads == 0) return true;
+  }
+  return false;
+}
+
+facts::Watch Watcher::result(double ms) const {
+  facts::Watch watch;
+  watch.ms = ms;
+  auto delta = [](const std::optional<std::uint64_t>& before, const std::optional<std::uint64_t>& after) {
+    return before && after && *after >= *before ? *after - *before : 0;
+  };
+  for (const auto& [tid, thread] : threads_) {
+    auto seen = thread.seen;
+    seen.cpu_ns = delta(thread.first.cpu_ns, thread.last.cpu_ns);
+    seen.voluntary_switches = delta(thread.first.voluntary_switches, thread.last.voluntary_switches);
+    seen.involuntary_switches = delta(thread.first.involuntary_switches, thread.last.involuntary_switches);
+    watch.threads.push_back(seen);
+  }
+  for (const auto& [address, state] : states_) watch.states.push_back(state.seen);
+  for (const auto& gil : gils_) watch.gils.push_back(gil.seen);
+  return watch;
+}
+
+}  // namespace hang::collect

@@ -1,0 +1,71 @@
+#include "cpython/coroutine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/budget.h"
+#include "cpython/readers.h"
+
+namespace hang::cpython {
+
+namespace {
+
+constexpr std::size_t kMaxAwaits = 200;  // depth of one await chain
+
+bool is_suspendable(const std::string& type) {
+  return type == "coroutine" || type == "generator" || type == "async_generator";
+}
+
+// The object that a suspended frame awaits is on top of its value stack (_PyGen_yf, Objects/genobject.c, 3.11 to 3.13).
+Result<RemoteAddr> awaited(Reader& reader, RemoteAddr frame) {
+  constexpr const char* kFrame = "_PyInterpreterFrame";
+  auto top = reader.signed_number(kFrame, "stacktop", frame);
+  if (!top) return top.error();
+  if (*top <= 0 || *top > 65'536) return RemoteAddr();  // nothing there, or it is executing (-1)
+  auto slots = reader.address(kFrame, "localsplus", frame);
+  if (!slots) return slots.error();
+  return reader.pointer_at(slots->field(8 * static_cast<std::uint64_t>(*top - 1)), "_PyInterpreterFrame.localsplus");
+}
+
+}  // namespace
+
+Result<Suspended> read_suspended(Python& python, RemoteAddr coroutine) {
+  Reader& reader = python.reader();
+  Objects objects = python.objects();
+  Suspended found;
+  Budget budget("awaits of a coroutine", kMaxAwaits);
+  for (RemoteAddr at = coroutine; at;) {
+    auto type = objects.type_name(at);
+    if (!type) return type.error();
+    if (!is_suspendable(*type)) {
+      if (at == coroutine) return Error{ErrorKind::inconsistent, *type + " is no coroutine", at};
+      found.awaits = at;
+      break;
+    }
+    if (auto step = budget.visit(at); !step) return step.error();
+    auto state = reader.signed_number("PyGenObject", "gi_frame_state", at);
+    if (!state) return state.error();
+    if (*state >= reader.constant("FRAME_EXECUTING", 0)) break;  // running, or done: no frame of its own
+    auto frame = reader.address("PyGenObject", "gi_iframe", at);
+    if (!frame) return frame.error();
+    auto facts = read_frame(reader, *frame);
+    if (!facts) return facts.error();
+    found.frames.push_back(std::move(*facts));
+    if (*state == reader.constant("FRAME_CREATED", -3)) break;
+    auto next = awaited(reader, *frame);
+    if (!next) break;
+    at = *next;
+  }
+  std::reverse(found.frames.begin(), found.frames.end());
+  return found;
+}
+
+Result<RemoteAddr> referent(Python& python, RemoteAddr weakref) {
+  auto object = python.reader().pointer("PyWeakReference", "wr_object", weakref);
+  if (object && (!*object || python.objects().is_none(*object)))
+    return Error{ErrorKind::absent_field, "the referent is gone", weakref, "PyWeakReference.wr_object"};
+  return object;
+}
+
+}  // namespace hang::cpython

@@ -1,0 +1,136 @@
+// asyncio's selector event loop (Lib/asyncio/base_events.py, selector_events.py, unix_events.py; 3.11 to 3.13).
+#include <algorithm>
+
+#include "cpython/coroutine.h"
+#include "cpython/readers.h"
+#include "loops/frameworks.h"
+
+namespace hang::loops {
+
+using cpython::Python;
+using facts::LoopFacts;
+
+std::optional<Driver> find_asyncio(const facts::ThreadStateFacts& state) {
+  for (std::size_t i = 0; i < state.frames.size(); ++i) {
+    const auto& frame = state.frames[i];
+    if (frame.file.ends_with("asyncio/base_events.py") && frame.function.ends_with(".run_forever"))
+      return Driver{state, i};
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+// Timers that have not been cancelled: a cancelled TimerHandle stays in the heap until it comes up.
+std::optional<std::int64_t> live_timers(Python& python, RemoteAddr loop) {
+  auto heap = python.objects().attribute(loop, "_scheduled");
+  if (!heap) return std::nullopt;
+  auto handles = python.objects().items(*heap);
+  if (!handles) return std::nullopt;
+  std::int64_t live = 0;
+  for (auto handle : *handles)
+    if (flag_of(python, handle, "_cancelled") != true) ++live;
+  return live;
+}
+
+void read_wakeup(Python& python, RemoteAddr object, LoopFacts& loop) {
+  loop.wakeup_reader = fd_of(python, object, "_ssock");
+  loop.wakeup_writer = fd_of(python, object, "_csock");
+  loop.epfd = fd_of(python, object, "_selector._selector");
+  for (auto fd : {loop.wakeup_reader, loop.wakeup_writer, loop.epfd})
+    if (fd) loop.own_fds.push_back(*fd);
+}
+
+void read_signal_handlers(Python& python, RemoteAddr object, LoopFacts& loop) {
+  auto handlers = python.objects().attribute(object, "_signal_handlers");
+  if (!handlers) return;
+  (void)python.objects()
+      .dict_each(*handlers,
+                 [&](RemoteAddr key, RemoteAddr) {
+                   if (auto number = python.objects().integer(key))
+                     loop.signal_handlers.push_back(static_cast<int>(*number));
+                   return loop.signal_handlers.size() < 64;
+                 })
+      .ok();
+  std::sort(loop.signal_handlers.begin(), loop.signal_handlers.end());
+}
+
+// The set `_all_tasks` (3.11) or `_scheduled_tasks` (3.12+) of asyncio.tasks: a WeakSet, whose `data` is a set of
+// weakrefs; and 3.12+ `_eager_tasks`, a plain set.
+std::optional<std::vector<RemoteAddr>> all_tasks(Python& python, RemoteAddr interpreter) {
+  auto objects = python.objects();
+  auto module = objects.module(interpreter, "asyncio.tasks");
+  if (!module) return std::nullopt;
+  auto weak = objects.attribute(*module, "_scheduled_tasks");
+  if (!weak) weak = objects.attribute(*module, "_all_tasks");
+  if (!weak) return std::nullopt;
+  auto data = objects.path(*weak, "data");
+  if (!data) return std::nullopt;
+  auto refs = objects.items(*data);
+  if (!refs) return std::nullopt;
+  std::vector<RemoteAddr> tasks;
+  for (auto ref : *refs)
+    if (auto task = cpython::referent(python, ref)) tasks.push_back(*task);
+  if (auto eager = objects.attribute(*module, "_eager_tasks"))
+    if (auto more = objects.items(*eager)) tasks.insert(tasks.end(), more->begin(), more->end());
+  return tasks;
+}
+
+// A task of the C accelerator, or of a Python subclass of it. Nothing for a pure Python task or one of another loop.
+std::optional<facts::TaskFacts> read_task(Python& python, RemoteAddr object, RemoteAddr loop) {
+  auto& reader = python.reader();
+  auto owner = reader.pointer("TaskObj", "task_loop", object);
+  auto state = reader.number("TaskObj", "task_state", object);
+  if (!owner || *owner != loop || !state || *state != 0) return std::nullopt;  // STATE_PENDING
+  facts::TaskFacts task;
+  task.object = object.raw();
+  if (auto name = reader.pointer("TaskObj", "task_name", object)) {
+    // 3.12+: a default name is kept as its number until asked for ("Task-%d").
+    task.name = python.objects().str(*name).value_or("");
+    if (auto number = python.objects().integer(*name); task.name.empty() && number)
+      task.name = "Task-" + std::to_string(*number);
+  }
+  if (auto waiter = reader.pointer("TaskObj", "task_fut_waiter", object); waiter && *waiter)
+    task.waits_on = python.objects().qualified_type_name(*waiter).value_or("");
+  if (auto coroutine = reader.pointer("TaskObj", "task_coro", object); coroutine && *coroutine)
+    read_coroutine(python, *coroutine, task);
+  return task;
+}
+
+// The task that run_until_complete drives: local `future` of that frame.
+RemoteAddr main_task(Python& python, const Driver& driver) {
+  for (std::size_t i = driver.frame; i < driver.state.frames.size(); ++i) {
+    const auto& frame = driver.state.frames[i];
+    if (frame.function.ends_with(".run_until_complete"))
+      return python.local(RemoteAddr(frame.address), "future").value_or(RemoteAddr());
+  }
+  return {};
+}
+
+}  // namespace
+
+void read_asyncio(Python& python, const facts::Snapshot& snapshot, const Driver& driver, LoopFacts& loop) {
+  auto object = python.local(RemoteAddr(driver.state.frames[driver.frame].address), "self");
+  if (!object) return;
+  loop.object = object->raw();
+  loop.ready = length_of(python, *object, "_ready");
+  loop.scheduled = live_timers(python, *object);
+  loop.stopping = flag_of(python, *object, "_stopping");
+  loop.closed = flag_of(python, *object, "_closed");
+  read_wakeup(python, *object, loop);
+  read_signal_handlers(python, *object, loop);
+  const auto* interpreter = snapshot.interpreter(loop.interpreter);
+  if (interpreter == nullptr) return;
+  auto tasks = all_tasks(python, RemoteAddr(interpreter->address));
+  if (!tasks) return;
+  loop.tasks_known = true;
+  const RemoteAddr main = main_task(python, driver);
+  for (auto address : *tasks) {
+    auto task = read_task(python, address, *object);
+    if (!task || loop.tasks.size() >= kMaxTasks) continue;
+    task->main = address == main;
+    loop.tasks.push_back(std::move(*task));
+  }
+}
+
+}  // namespace hang::loops

@@ -1,0 +1,40 @@
+// The readers of each framework's loop object. Each recognises its loop by the frame that drives it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cpython/python.h"
+#include "facts/facts.h"
+
+namespace hang::loops {
+
+// One thread state and the frame of it that drives a loop.
+struct Driver {
+  const facts::ThreadStateFacts& state;
+  std::size_t frame;  // index into state.frames
+};
+
+// asyncio: BaseEventLoop.run_forever and _run_once (Lib/asyncio/base_events.py, 3.11 to 3.13).
+std::optional<Driver> find_asyncio(const facts::ThreadStateFacts& state);
+void read_asyncio(cpython::Python& python, const facts::Snapshot& snapshot, const Driver& driver,
+                  facts::LoopFacts& loop);
+
+// trio: unrolled_run (trio/_core/_run.py, 0.22 to 0.34).
+std::optional<Driver> find_trio(const facts::ThreadStateFacts& state);
+void read_trio(cpython::Python& python, const Driver& driver, facts::LoopFacts& loop);
+
+// Which other threads' frames lead to the loop (facts::LoopFacts::wakers).
+void search_wakers(cpython::Python& python, const facts::Snapshot& snapshot, facts::LoopFacts& loop);
+
+// Helpers of the readers: absent stays absent.
+std::optional<std::int64_t> length_of(cpython::Python& python, RemoteAddr object, const std::string& attribute);
+std::optional<bool> flag_of(cpython::Python& python, RemoteAddr object, const std::string& attribute);
+std::optional<int> fd_of(cpython::Python& python, RemoteAddr object, const std::string& dotted);
+// The task's frames and what it waits for, from its coroutine.
+void read_coroutine(cpython::Python& python, RemoteAddr coroutine, facts::TaskFacts& task);
+
+inline constexpr std::size_t kMaxTasks = 1000;  // kept of one loop
+
+}  // namespace hang::loops

@@ -1,0 +1,70 @@
+// trio's run loop (trio/_core/_run.py, _io_epoll.py, _wakeup_socketpair.py; 0.22 to 0.34).
+#include <algorithm>
+
+#include "loops/frameworks.h"
+
+namespace hang::loops {
+
+using cpython::Python;
+using facts::LoopFacts;
+
+std::optional<Driver> find_trio(const facts::ThreadStateFacts& state) {
+  for (std::size_t i = 0; i < state.frames.size(); ++i) {
+    const auto& frame = state.frames[i];
+    if (frame.file.ends_with("trio/_core/_run.py") && frame.function == "unrolled_run") return Driver{state, i};
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+// trio has two pairs that exist only to wake the loop: the entry queue's and the io manager's.
+void read_wakeup(Python& python, RemoteAddr runner, LoopFacts& loop) {
+  loop.wakeup_reader = fd_of(python, runner, "entry_queue.wakeup.wakeup_sock");
+  loop.wakeup_writer = fd_of(python, runner, "entry_queue.wakeup.write_sock");
+  loop.epfd = fd_of(python, runner, "io_manager._epoll");
+  for (auto fd : {loop.wakeup_reader, loop.wakeup_writer, loop.epfd,
+                  fd_of(python, runner, "io_manager._force_wakeup.wakeup_sock"),
+                  fd_of(python, runner, "io_manager._force_wakeup.write_sock")})
+    if (fd) loop.own_fds.push_back(*fd);
+}
+
+void read_tasks(Python& python, RemoteAddr runner, LoopFacts& loop) {
+  auto objects = python.objects();
+  auto set = objects.attribute(runner, "tasks");
+  if (!set) return;
+  auto tasks = objects.items(*set);
+  if (!tasks) return;
+  loop.tasks_known = true;
+  const RemoteAddr main = objects.attribute(runner, "main_task").value_or(RemoteAddr());
+  const RemoteAddr init = objects.attribute(runner, "init_task").value_or(RemoteAddr());
+  const RemoteAddr system = objects.attribute(runner, "system_nursery").value_or(RemoteAddr());
+  for (auto object : *tasks) {
+    if (loop.tasks.size() >= kMaxTasks) break;
+    facts::TaskFacts task;
+    task.object = object.raw();
+    if (auto name = objects.attribute(object, "name")) task.name = objects.str(*name).value_or("");
+    task.main = main && object == main;
+    // The main task lives in the system nursery too.
+    const RemoteAddr parent = objects.attribute(object, "_parent_nursery").value_or(RemoteAddr());
+    task.system = !task.main && (object == init || (system && parent == system));
+    if (auto coroutine = objects.attribute(object, "coro")) read_coroutine(python, *coroutine, task);
+    loop.tasks.push_back(std::move(task));
+  }
+}
+
+}  // namespace
+
+void read_trio(Python& python, const Driver& driver, LoopFacts& loop) {
+  auto runner = python.local(RemoteAddr(driver.state.frames[driver.frame].address), "runner");
+  if (!runner) return;
+  loop.object = runner->raw();
+  loop.ready = length_of(python, *runner, "runq");
+  loop.is_guest = flag_of(python, *runner, "is_guest");
+  if (auto active = python.objects().path(*runner, "deadlines._active"))
+    loop.scheduled = python.objects().integer(*active).to_optional();
+  read_wakeup(python, *runner, loop);
+  read_tasks(python, *runner, loop);
+}
+
+}  // namespace hang::loops

@@ -1,0 +1,159 @@
+// Who holds the GIL, and is that a hang? S1, G3 and N2, and what they must not be taken for.
+#include <gtest/gtest.h>
+
+#include "shapes/patient.h"
+#include "verdict/verdict.h"
+
+namespace hang::test {
+namespace {
+
+using verdict::Answer;
+using verdict::Confidence;
+
+verdict::Verdict classify(Patient& patient) {
+  return verdict::classify(through_json(patient.facts()));
+}
+
+Patient starving() {
+  Patient patient;
+  patient.interpreter(1).python_thread(101, "subint-driver", 1).hog(101, 1).wants_gil(100).tripped();
+  return patient;
+}
+
+TEST(S1, StarvingMainIsCertainAfterAWatch) {
+  auto patient = starving();
+  const auto verdict = classify(patient.watched(550));
+  EXPECT_EQ(verdict.finding.id, "S1");
+  EXPECT_EQ(verdict.finding.seed_class, 1);
+  EXPECT_EQ(verdict.finding.confidence, Confidence::certain);
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::no);
+  EXPECT_EQ(verdict.ctrl_c.step, 5);
+  ASSERT_EQ(verdict.finding.blame.size(), 1u);
+  EXPECT_EQ(verdict.finding.blame[0].tid, 101u);
+  EXPECT_EQ(verdict.finding.blame[0].interpreter, 1);
+  EXPECT_EQ(verdict.finding.blame[0].frame, "work, scan.py:88");
+  EXPECT_EQ(verdict.exit_code(), 1);
+}
+
+TEST(S1, OneSampleWithATrippedSignalIsLikely) {
+  auto patient = starving();
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "S1");
+  EXPECT_EQ(verdict.finding.confidence, Confidence::likely);
+}
+
+TEST(S1, BeforeAnySignalMainStillSleepsInEpoll) {
+  Patient patient;
+  patient.interpreter(1).python_thread(101, "subint-driver", 1).hog(101, 1);
+  const auto verdict = classify(patient.watched(550));
+  EXPECT_EQ(verdict.finding.id, "S1");
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::no);
+  EXPECT_EQ(verdict.ctrl_c.step, 5);
+}
+
+TEST(S1, NotWhenTheGilChangesHands) {
+  auto patient = starving();
+  patient.watched(550).facts().watch.gils[0].switches = 40;
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "N2");
+  EXPECT_EQ(verdict.exit_code(), 0);
+}
+
+TEST(S1, NotWhenTheHolderExecutesPythonAndNobodyWaits) {
+  Patient patient;
+  patient.interpreter(1).python_thread(101, "subint-driver", 1).hog(101, 1).watched(550);
+  patient.facts().watch.states[1].changes = 11;
+  EXPECT_NE(classify(patient).finding.id, "S1");
+}
+
+TEST(S1, PythonLoopThatCannotSeeTheRequestStarvesOn312) {
+  auto patient = starving();
+  patient.gil().drop_request_seen_by_holder = false;
+  patient.watched(550).facts().watch.states[1].changes = 11;
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "S1");
+  EXPECT_EQ(verdict.finding.confidence, Confidence::certain);
+}
+
+TEST(S1, NotWhenTheHogHasItsOwnGil) {
+  Patient patient;
+  patient.interpreter(1, -1).python_thread(101, "isolated", 1).hog(101, 1, 1).watched(550);
+  const auto verdict = classify(patient);
+  EXPECT_NE(verdict.finding.id, "S1");
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::yes);
+}
+
+TEST(S1, NotWhenTheGilWordsWereNotRead) {
+  auto patient = starving();
+  patient.watched(550).gil().locked.reset();
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "");
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::unknown);
+  EXPECT_EQ(verdict.exit_code(), 3);
+}
+
+TEST(S1, NotWhenTheHolderSleepsOnANativeLock) {
+  auto patient = starving();
+  patient.thread(101).wait = patient.thread(100).wait;
+  patient.thread(101).wait.futex = 0x123456;
+  patient.thread(101).state = 'S';
+  const auto verdict = classify(patient.watched(550));
+  EXPECT_EQ(verdict.finding.id, "");  // G1 is not decided by this version
+  ASSERT_FALSE(verdict.gaps.empty());
+  EXPECT_EQ(verdict.gaps.back().would_decide.front(), "G1");
+}
+
+TEST(G3, SameInterpreterIsNotS1) {
+  Patient patient;
+  patient.python_thread(101, "worker").hog(101, 0).wants_gil(100).watched(550);
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "G3");
+  EXPECT_EQ(verdict.finding.seed_class, std::nullopt);
+  EXPECT_EQ(verdict.finding.blame[0].tid, 101u);
+  EXPECT_EQ(verdict.ctrl_c.step, 5);
+}
+
+TEST(G3, OneSampleOfTwoBusyThreadsIsNotEnough) {
+  Patient patient;
+  patient.python_thread(101, "worker").hog(101, 0).wants_gil(100);
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "");
+  EXPECT_EQ(verdict.exit_code(), 3);
+}
+
+TEST(G3, MainThreadAsTheHogIsUnknownToCtrlC) {
+  Patient patient;
+  patient.hog(100, 0).watched(550);
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "G3");
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::unknown);
+  EXPECT_EQ(verdict.ctrl_c.step, 5);
+}
+
+TEST(N2, BusyPythonCodeInMainIsNoHang) {
+  Patient patient;
+  patient.hog(100, 0).watched(550).facts().watch.states[0].changes = 12;
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "N2");
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::yes);
+}
+
+TEST(I1, ParkedInterpretersAreListedAndAcquitted) {
+  auto patient = starving();
+  patient.interpreter(2).python_thread(102, "innocent", 2);
+  const auto verdict = classify(patient.watched(550));
+  EXPECT_EQ(verdict.finding.id, "S1");
+  ASSERT_EQ(verdict.others.size(), 1u);
+  EXPECT_EQ(verdict.others[0].id, "I1");
+  EXPECT_EQ(verdict.others[0].blame[0].tid, 102u);
+}
+
+TEST(Signature, DoesNotDependOnPidsAndAddresses) {
+  auto one = starving(), other = starving();
+  other.facts().target.pid = 4242;
+  for (auto& state : other.facts().python->thread_states) state.frames[0].address += 0x1000;
+  EXPECT_EQ(classify(one.watched(550)).signature, classify(other.watched(550)).signature);
+}
+
+}  // namespace
+}  // namespace hang::test

@@ -1,0 +1,203 @@
+// Loops: L1 and L3 against N3, and the facts that turn one into the other.
+#include <gtest/gtest.h>
+
+#include "shapes/patient.h"
+#include "verdict/verdict.h"
+
+namespace hang::test {
+namespace {
+
+using facts::LoopKind;
+using verdict::Answer;
+using verdict::Confidence;
+
+verdict::Verdict classify(Patient& patient) {
+  return verdict::classify(through_json(patient.facts()));
+}
+
+TEST(L1, OnlyItsOwnWakeupSocketIsRegistered) {
+  Patient patient;
+  patient.socketpair(6, 7);
+  patient.loop(100).own_fds = {5, 6, 7};
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "L1");
+  EXPECT_EQ(verdict.finding.seed_class, 2);
+  EXPECT_EQ(verdict.finding.confidence, Confidence::certain);
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::yes);
+  EXPECT_EQ(verdict.ctrl_c.step, std::nullopt);
+  EXPECT_EQ(verdict.finding.blame[0].frame, "consume, app.py:12");
+}
+
+TEST(L1, OtherEndForgottenInTheSameProcessIsBlamedByFd) {
+  Patient patient;
+  patient.socketpair(8, 9);
+  patient.loop(100);
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "L1");
+  EXPECT_EQ(verdict.finding.blame[0].fd, 8);
+}
+
+TEST(L1, TrioWritesNothingScheduledAsADay) {
+  Patient patient;
+  patient.loop(100, LoopKind::trio, 86'400'000);
+  EXPECT_EQ(classify(patient).finding.id, "L1");
+}
+
+TEST(L1, ATimerMakesItIdle) {
+  Patient patient;
+  patient.socketpair(8, 9);
+  patient.loop(100, LoopKind::asyncio, 3'600'000);
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "N3");
+  EXPECT_EQ(verdict.exit_code(), 0);
+}
+
+TEST(L1, AListeningSocketMakesItIdle) {
+  Patient patient;
+  patient.listening(8);
+  patient.loop(100);
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "N3");
+  EXPECT_EQ(verdict.finding.confidence, Confidence::certain);
+}
+
+TEST(L1, AThreadThatCanActAndLeadsToTheLoopMakesItIdle) {
+  Patient patient;
+  patient.python_thread(101, "producer");
+  patient.thread(101).wait.kind = facts::WaitKind::nanosleep;
+  patient.thread(101).wait.timeout_ms = 900'000;
+  patient.loop(100).wakers = {101};
+  EXPECT_EQ(classify(patient).finding.id, "N3");
+}
+
+TEST(L1, AThreadThatCanActButLeadsNowhereLowersTheConfidence) {
+  Patient patient;
+  patient.python_thread(101, "heartbeat");
+  patient.thread(101).wait.kind = facts::WaitKind::nanosleep;
+  patient.thread(101).wait.timeout_ms = 900'000;
+  patient.loop(100);
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "L1");
+  EXPECT_EQ(verdict.finding.confidence, Confidence::likely);
+}
+
+TEST(L1, AThreadThatWasNotSearchedLeavesItOpen) {
+  Patient patient;
+  patient.python_thread(101, "heartbeat");
+  patient.thread(101).wait.kind = facts::WaitKind::nanosleep;
+  patient.thread(101).wait.timeout_ms = 900'000;
+  patient.loop(100).wakers_searched = false;
+  EXPECT_EQ(classify(patient).exit_code(), 3);
+}
+
+TEST(L1, ABusyPoolWorkerLeavesItOpen) {
+  Patient patient;
+  patient.python_thread(101, "worker");
+  patient.state(101).frames.push_back(
+      {0x1, "_worker", "/usr/lib/python3.13/concurrent/futures/thread.py", 92, true, 0x1});
+  patient.loop(100);
+  EXPECT_EQ(classify(patient).exit_code(), 3);
+}
+
+TEST(L1, AnotherProcessHoldsTheOtherEnd) {
+  Patient patient;
+  patient.socketpair(8, 9);
+  patient.facts().kernel.fds[1].unix_socket->peer_holders = {{4242, 3, "worker", true, true}};
+  patient.loop(100);
+  EXPECT_NE(classify(patient).finding.id, "L1");
+}
+
+TEST(L1, ReadyCallbacksAreAnotherShape) {
+  Patient patient;
+  patient.loop(100).ready = 3;
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "");
+  EXPECT_EQ(verdict.gaps.back().would_decide.front(), "L5");
+}
+
+TEST(L1, ALoopWithoutTasksWaitsForWork) {
+  Patient patient;
+  patient.loop(100).tasks.clear();
+  EXPECT_EQ(classify(patient).finding.id, "N3");
+}
+
+TEST(L1, SleepForeverIsOnPurpose) {
+  Patient patient;
+  auto& loop = patient.loop(100, LoopKind::trio, 86'400'000);
+  loop.tasks[0].frames.insert(
+      loop.tasks[0].frames.begin(),
+      {0x3, "sleep_forever", "/usr/lib/python3/dist-packages/trio/_timeouts.py", 57, false, 0x3});
+  EXPECT_EQ(classify(patient).finding.id, "N3");
+}
+
+TEST(L1, WithoutTheDescriptorsACoreDoesNotSay) {
+  Patient patient;
+  patient.loop(100);
+  patient.facts().kernel.fds_known = false;
+  patient.facts().kernel.fds.clear();
+  EXPECT_EQ(classify(patient).exit_code(), 3);
+}
+
+Patient blocked(std::int64_t timeout_ms) {
+  Patient patient;
+  auto& loop = patient.loop(100);
+  loop.in_selector = false;
+  loop.user_frame = 0;
+  loop.ready = 2;
+  auto& wait = patient.thread(100).wait;
+  wait.kind = facts::WaitKind::nanosleep;
+  wait.name = "clock_nanosleep";
+  wait.timeout_ms = timeout_ms;
+  return patient;
+}
+
+TEST(L3, BlockingCallWithAFarDate) {
+  auto patient = blocked(900'000);
+  const auto verdict = classify(patient.watched(550));
+  EXPECT_EQ(verdict.finding.id, "L3");
+  EXPECT_EQ(verdict.finding.confidence, Confidence::certain);
+  EXPECT_EQ(verdict.finding.blame[0].frame, "work, scan.py:88");
+}
+
+TEST(L3, AShortSleepIsNoHang) {
+  auto patient = blocked(200);
+  EXPECT_NE(classify(patient.watched(550)).finding.id, "L3");
+}
+
+TEST(L3, ACallThatCameBackIsNoHang) {
+  auto patient = blocked(900'000);
+  patient.watched(550).facts().watch.threads[0].wait_changed = true;
+  EXPECT_NE(classify(patient).finding.id, "L3");
+}
+
+TEST(L3, UnderAsyncioRunTheFirstSigintOnlyCancels) {
+  auto patient = blocked(900'000);
+  auto& signals = patient.facts().python->signals;
+  signals.sigint_handler = facts::HandlerKind::partial;
+  signals.sigint_handler_name = "asyncio.runners.Runner._on_sigint";
+  signals.runner_interrupt_count = 0;
+  auto verdict = classify(patient.watched(550));
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::partly);
+  signals.runner_interrupt_count = 1;
+  verdict = classify(patient);
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::yes);
+}
+
+TEST(L3, InASubinterpreterTheParentsParkIsItsConsequence) {
+  Patient patient;
+  patient.socketpair(8, 9);
+  patient.loop(100);
+  patient.interpreter(1).python_thread(101, "subint-driver", 1);
+  auto& loop = patient.loop(101, LoopKind::trio);
+  loop.in_selector = false;
+  loop.user_frame = 0;
+  patient.thread(101).wait.kind = facts::WaitKind::futex;
+  patient.thread(101).wait.futex = 0x999;
+  const auto verdict = classify(patient.watched(550));
+  EXPECT_EQ(verdict.finding.id, "L3");
+  EXPECT_EQ(verdict.finding.blame[0].tid, 101u);
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::yes);
+}
+
+}  // namespace
+}  // namespace hang::test
