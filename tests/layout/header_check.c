@@ -1,0 +1,74 @@
+// Checks one shipped layout table against one CPython's embedding headers: offsets, sizes and constants when this file
+// is compiled, what only a running program can tell when HANG_CHECK is called. Compiled once per CPython and build
+// flavour; in C, as CPython's internal headers are no C++.
+//
+// HANG_TABLE: the table to include; HANG_DEBUG: 1 for the debug columns; HANG_CHECK: name of the function.
+#define NDEBUG 1
+#include <Python.h>
+#include <string.h>
+#include <structmember.h>
+
+#include "internal/pycore_ceval.h"
+#include "internal/pycore_code.h"
+#include "internal/pycore_dict.h"
+#include "internal/pycore_frame.h"
+#include "internal/pycore_gil.h"
+#include "internal/pycore_interp.h"
+#include "internal/pycore_moduleobject.h"
+#include "internal/pycore_object.h"
+#include "internal/pycore_pystate.h"
+#include "internal/pycore_runtime.h"
+#include "internal/pycore_signal.h"
+
+#define PICK(release, debug) (HANG_DEBUG ? (debug) : (release))
+#define AGREE(what, ours, theirs) \
+  _Static_assert((long long)(ours) == (long long)(theirs), what " differs from the header")
+
+// The first pass: what the compiler can tell.
+#define HANG_TYPE(t, header, r, d) AGREE("sizeof " #t " of " header, PICK(r, d), sizeof(t));
+#define HANG_FIELD(t, m, r, rs, d, ds)                       \
+  AGREE("offset of " #t "." #m, PICK(r, d), offsetof(t, m)); \
+  AGREE("size of " #t "." #m, PICK(rs, ds), sizeof(((t*)0)->m));
+#define HANG_BITS(t, m, b, r, rw, d, dw)
+#define HANG_CONSTANT(name, value) AGREE(#name, value, name);
+#define HANG_COMPUTED(name, expression, value)
+#include HANG_TABLE
+#undef HANG_TYPE
+#undef HANG_FIELD
+#undef HANG_BITS
+#undef HANG_CONSTANT
+#undef HANG_COMPUTED
+
+// True if `member`, zero but for one bit-field of ones, has its ones exactly there.
+static int bits_are(const void* member, unsigned long size, long first, long width) {
+  const unsigned char* bytes = member;
+  for (long bit = 0; bit < (long)size * 8; ++bit)
+    if ((bytes[bit / 8] >> bit % 8 & 1) != (bit >= first && bit < first + width)) return 0;
+  return 1;
+}
+
+// The second pass: what a running program can tell. Counts every row.
+#define FAKE ((PyObject*)0x10000)
+#define HANG_TYPE(t, header, r, d) ++rows;
+#define HANG_FIELD(t, m, r, rs, d, ds) ++rows;
+#define HANG_BITS(t, m, b, r, rw, d, dw)                                                        \
+  {                                                                                             \
+    t value;                                                                                    \
+    memset(&value, 0, sizeof value);                                                            \
+    value.m.b = ~0u;                                                                            \
+    ++rows;                                                                                     \
+    if (!bits_are(&value.m, sizeof value.m, PICK(r, d), PICK(rw, dw))) return #t "." #m "." #b; \
+  }
+#define HANG_CONSTANT(name, value) ++rows;
+#define HANG_COMPUTED(name, expression, value) \
+  ++rows;                                      \
+  if ((long)(expression) != (value)) return #name;
+
+// Returns the name of the first row that differs, or NULL and the number of rows.
+const char* HANG_CHECK(int* count);
+const char* HANG_CHECK(int* count) {
+  int rows = 0;
+#include HANG_TABLE
+  *count = rows;
+  return NULL;
+}
