@@ -152,25 +152,27 @@ Result<void> list_fds(const ProcDir& process, const ProcDir& fds, Snapshot& snap
   return {};
 }
 
-void read_pipes(const ProcDir& fds, const Borrower& borrower, Snapshot& snapshot) {
-  std::unordered_map<std::uint64_t, facts::PipeFacts> known;  // both ends, and duplicates, are one pipe
+using Pipes = std::unordered_map<std::uint64_t, PipeState>;  // by inode: both ends, and duplicates, are one pipe
+
+Pipes read_pipes(const ProcDir& fds, const Borrower& borrower, Snapshot& snapshot) {
+  Pipes pipes;
   std::string refused;
   for (auto& fd : snapshot.kernel.fds) {
     if (fd.type != FdType::pipe && fd.type != FdType::fifo) continue;
-    if (const auto found = known.find(fd.inode); found != known.end()) continue;
+    fd.pipe.emplace().inode = fd.inode;
+    if (pipes.count(fd.inode) != 0) continue;
     if (auto pipe = read_pipe(borrower, fds, fd)) {
-      known.emplace(fd.inode, std::move(*pipe));
+      pipes.emplace(fd.inode, std::move(*pipe));
     } else if (pipe.error().kind == ErrorKind::no_permission) {
       refused = pipe.error().message;
     }
   }
   for (auto& fd : snapshot.kernel.fds) {
-    if (fd.type != FdType::pipe && fd.type != FdType::fifo) continue;
-    const auto found = known.find(fd.inode);
-    fd.pipe = found != known.end() ? found->second : facts::PipeFacts{};
-    fd.pipe->inode = fd.inode;
+    if (!fd.pipe) continue;
+    if (const auto found = pipes.find(fd.inode); found != pipes.end()) fd.pipe = found->second.facts;
   }
   if (!refused.empty()) snapshot.gaps.push_back({"unread bytes of pipes", refused, {"B1"}});
+  return pipes;
 }
 
 std::string socket_link(std::uint64_t inode) {
@@ -185,8 +187,32 @@ std::string other_end(const FdFacts& fd, const LocalPeers& peers) {
   return peer == peers.end() ? std::string() : socket_link(peer->second);
 }
 
+// True if every holder is known: all tables were read, or all but strangers' and this program opened the object
+// itself, so that nobody had it from before.
+bool all_known(const HolderSearch& search, const HolderSearch::Found& found) {
+  if (found.truncated) return false;
+  return search.complete() || (search.complete_but_strangers() && found.self_opened());
+}
+
+void assign_pipe(const HolderSearch& search, const Pipes& pipes, FdFacts& fd) {
+  const auto& found = search.of(fd.target);
+  for (const auto& holder : found.holders) {
+    if (holder.readable) fd.pipe->readers.push_back(holder);
+    if (holder.writable) fd.pipe->writers.push_back(holder);
+  }
+  // A FIFO may have other names in other mount namespaces.
+  fd.pipe->holders_complete = fd.type == FdType::pipe && all_known(search, found);
+  if (fd.readable == fd.writable || !(fd.readable ? fd.pipe->writers : fd.pipe->readers).empty()) return;
+  // Nobody was found at the other end: whether that is so, the kernel has the last word.
+  const auto state = pipes.find(fd.inode);
+  std::optional<bool> somebody;
+  if (state != pipes.end()) somebody = fd.readable ? state->second.has_writers : state->second.has_readers;
+  fd.pipe->holders_complete = somebody ? !*somebody : search.complete() && fd.type == FdType::pipe;
+}
+
 // Distributes what the search found; false if there was more than the facts should hold.
-bool assign_holders(const HolderSearch& search, const LocalPeers& peers, std::vector<FdFacts>& fds) {
+bool assign_holders(const HolderSearch& search, const LocalPeers& peers, const Pipes& pipes,
+                    std::vector<FdFacts>& fds) {
   std::size_t left = kMostHolderEntries;
   for (auto& fd : fds) {
     const std::string link = other_end(fd, peers);
@@ -194,17 +220,12 @@ bool assign_holders(const HolderSearch& search, const LocalPeers& peers, std::ve
     const auto& found = search.of(link);
     if (found.holders.size() > left) return false;
     left -= found.holders.size();
-    const bool complete = search.complete() && !found.truncated;
     if (fd.pipe) {
-      for (const auto& holder : found.holders) {
-        if (holder.readable) fd.pipe->readers.push_back(holder);
-        if (holder.writable) fd.pipe->writers.push_back(holder);
-      }
-      // A FIFO may have other names in other mount namespaces.
-      fd.pipe->holders_complete = complete && fd.type == FdType::pipe;
+      assign_pipe(search, pipes, fd);
     } else if (fd.unix_socket) {
       fd.unix_socket->peer_holders = found.holders;
-      fd.unix_socket->holders_complete = complete;
+      // A peer that is open but in nobody's table is on its way in a message, or with somebody whom /proc hides.
+      fd.unix_socket->holders_complete = !found.holders.empty() && all_known(search, found);
     } else if (fd.inet) {
       fd.inet->peer_holders = found.holders;
     }
@@ -212,7 +233,8 @@ bool assign_holders(const HolderSearch& search, const LocalPeers& peers, std::ve
   return true;
 }
 
-void find_holders(const ProcDir& process, std::uint64_t pid, const LocalPeers& peers, Snapshot& snapshot) {
+void find_holders(const ProcDir& process, std::uint64_t pid, const LocalPeers& peers, const Pipes& pipes,
+                  Snapshot& snapshot) {
   auto& fds = snapshot.kernel.fds;
   HolderSearch search;
   for (auto& fd : fds) {
@@ -224,8 +246,8 @@ void find_holders(const ProcDir& process, std::uint64_t pid, const LocalPeers& p
   std::string scratch;
   const auto comm = process.read("comm", scratch);
   search.add_own(pid, comm ? std::string(trim(comm->text)) : std::string(), fds);
-  search.scan_others(pid, kHolderPatience);
-  const bool all = assign_holders(search, peers, fds);
+  search.scan_others(process, pid, kHolderPatience);
+  const bool all = assign_holders(search, peers, pipes, fds);
   if (search.complete() && all) return;
   const std::string why = search.complete() ? "too many holders" : search.why_incomplete();
   snapshot.gaps.push_back({"who else holds the other ends of pipes and sockets", why, {"L1", "B2"}});
@@ -241,10 +263,10 @@ Result<void> read_fds(std::uint64_t pid, Snapshot& snapshot) {
   if (const auto listed = list_fds(*process, *fds, snapshot); !listed) return listed.error();
   snapshot.kernel.fds_known = true;
   const Borrower borrower(pid);
-  read_pipes(*fds, borrower, snapshot);
+  const Pipes pipes = read_pipes(*fds, borrower, snapshot);
   read_unix_fds(*process, borrower, snapshot);
   const LocalPeers peers = read_inet_fds(*process, snapshot);
-  find_holders(*process, pid, peers, snapshot);
+  find_holders(*process, pid, peers, pipes, snapshot);
   return {};
 }
 

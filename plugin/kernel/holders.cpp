@@ -5,25 +5,33 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernel/stat.h"
+
 namespace hang::kernel {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A process without memory of its own (kernel thread) or with nothing left (zombie) holds no files, whatever its fd
-// directory's permissions say. Its stat line is readable for everybody: "pid (comm) state ppid pgrp sid tty tpgid
-// flags".
-bool holds_nothing(const ProcDir& process, std::string& scratch) {
-  constexpr std::uint64_t kKernelThread = 0x00200000;  // PF_KTHREAD (include/linux/sched.h)
-  const auto stat = process.read("stat", scratch);
-  if (!stat) return stat.error().kind == ErrorKind::no_such_process;
-  const std::size_t end = stat->text.rfind(')');
-  if (end == stat->text.npos) return false;
-  Words words(stat->text.substr(end + 1));
-  const std::string_view state = words.next();
-  for (int field = 4; field < 9; ++field) words.next();
-  const auto flags = words.number<std::uint64_t>();
-  return state == "Z" || state == "X" || (flags && (*flags & kKernelThread) != 0);
+// The stat line of a process, valid as long as `scratch` is not used again.
+std::optional<Stat> stat_of(std::uint64_t pid, std::string& scratch) {
+  const auto process = ProcDir::open_process(pid);
+  if (!process) return std::nullopt;
+  const auto file = process->read("stat", scratch);
+  return file ? std::optional(parse_stat(file->text)) : std::nullopt;
+}
+
+// Follows the parents of `stat` up to `ancestor`. Unknown (a parent that ended, too long a chain) counts as yes.
+bool may_descend(Stat stat, std::uint64_t ancestor, std::string& scratch) {
+  for (int generation = 0; generation < 64; ++generation) {
+    if (!stat.ppid || *stat.ppid < 0) return true;
+    const auto parent = static_cast<std::uint64_t>(*stat.ppid);
+    if (parent == ancestor) return true;
+    if (parent <= 1) return false;
+    const auto next = stat_of(parent, scratch);
+    if (!next) return true;
+    stat = *next;
+  }
+  return true;
 }
 
 std::string comm_of(std::uint64_t pid, std::string& scratch) {
@@ -49,14 +57,25 @@ void HolderSearch::add(Found& found, facts::Holder holder) {
 void HolderSearch::add_own(std::uint64_t pid, const std::string& comm, const std::vector<facts::FdFacts>& fds) {
   for (const auto& fd : fds) {
     const auto found = found_.find(fd.target);
-    if (found != found_.end()) add(found->second, {pid, fd.fd, comm, fd.readable, fd.writable});
+    if (found == found_.end()) continue;
+    found->second.own = true;
+    found->second.inherited |= !fd.cloexec;
+    add(found->second, {pid, fd.fd, comm, fd.readable, fd.writable});
   }
 }
 
 void HolderSearch::refuse(std::uint64_t pid, std::string& scratch) {
-  const auto process = ProcDir::open_process(pid);
-  if (!process || holds_nothing(*process, scratch)) return;
-  if (refused_++ == 0) first_refused_ = fmt::format("{} {}", pid, comm_of(pid, scratch));
+  const auto stat = stat_of(pid, scratch);
+  // A kernel thread holds no files and a zombie none any more, whatever their fd directory's permissions say.
+  if (!stat || stat->ended() || stat->kernel_thread()) return;
+  const std::string name = fmt::format("{} {}", pid, stat->comm);
+  const bool other_session = session_ && stat->session && *session_ != *stat->session;
+  const bool older = starttime_ && stat->starttime && *stat->starttime < *starttime_;
+  if (other_session && (older || !may_descend(*stat, pid_, scratch))) {
+    if (strangers_++ == 0) stranger_ = name;
+  } else {
+    if (relatives_++ == 0) relative_ = name;
+  }
 }
 
 void HolderSearch::scan_process(const ProcDir& proc, std::uint64_t pid, std::string& scratch) {
@@ -85,13 +104,26 @@ void HolderSearch::scan_process(const ProcDir& proc, std::uint64_t pid, std::str
 }
 
 std::string HolderSearch::why_incomplete() const {
-  if (!failure_.empty() || refused_ == 0) return failure_;
-  if (refused_ == 1) return fmt::format("the fd table of process {} may not be read", first_refused_);
-  return fmt::format("the fd tables of {} processes may not be read ({}, ...)", refused_, first_refused_);
+  if (!failure_.empty()) return failure_;
+  const auto tables = [](std::size_t count, const std::string& first) {
+    if (count == 1) return fmt::format("the fd table of process {} may not be read", first);
+    return fmt::format("the fd tables of {} processes ({}, ...) may not be read", count, first);
+  };
+  if (relatives_ != 0) return tables(relatives_, relative_);
+  if (strangers_ == 0) return {};
+  return tables(strangers_, stranger_) +
+         "; being no relatives, they are taken not to hold what this process opened itself";
 }
 
-void HolderSearch::scan_others(std::uint64_t pid, std::chrono::milliseconds patience) {
+void HolderSearch::scan_others(const ProcDir& process, std::uint64_t pid, std::chrono::milliseconds patience) {
   const auto deadline = Clock::now() + patience;
+  std::string scratch;
+  pid_ = pid;
+  if (const auto file = process.read("stat", scratch)) {
+    const Stat stat = parse_stat(file->text);
+    session_ = stat.session;
+    starttime_ = stat.starttime;
+  }
   const auto proc = ProcDir::open_all();
   if (!proc) {
     failure_ = proc.error().message;
@@ -99,7 +131,6 @@ void HolderSearch::scan_others(std::uint64_t pid, std::chrono::milliseconds pati
   }
   // With hidepid=2 the processes of others, and init with them, are not even listed.
   if (faccessat(proc->fd(), "1", F_OK, 0) != 0) failure_ = "/proc hides the processes of other users";
-  std::string scratch;
   NumberedEntries pids(*proc);
   while (const auto other = pids.next()) {
     if (*other == pid) continue;

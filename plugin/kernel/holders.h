@@ -1,8 +1,15 @@
 // Who else has a pipe or a socket open: one pass over the fd tables of all processes.
+//
+// Some tables may not be read: for a user who is not root those of every other user, and for root still a few (init in
+// a sandbox). Such a process is told apart by kinship. A descriptor travels by fork(); the sending of one over a unix
+// socket apart, a process that is no descendant and in another session has none of what the program itself opened
+// (and did not inherit: close-on-exec tells). So "unread stranger" leaves an answer that says what it assumes, while
+// "unread relative" leaves none.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -18,6 +25,9 @@ class HolderSearch {
   struct Found {
     std::vector<facts::Holder> holders;
     bool truncated = false;  // more than kMostHolders have it
+    // The process has it, and every descriptor for it close-on-exec: this program opened it itself.
+    bool own = false, inherited = false;
+    [[nodiscard]] bool self_opened() const { return own && !inherited; }
   };
 
   // Objects are named by what /proc/PID/fd/N links to: "pipe:[123]", "socket:[456]", the path of a FIFO.
@@ -26,13 +36,15 @@ class HolderSearch {
 
   // Enters the process' own fds.
   void add_own(std::uint64_t pid, const std::string& comm, const std::vector<facts::FdFacts>& fds);
-  // Looks through every process but `pid`; stops after `patience`.
-  void scan_others(std::uint64_t pid, std::chrono::milliseconds patience);
+  // Looks through every process but `pid`, which `process` is the directory of; stops after `patience`.
+  void scan_others(const ProcDir& process, std::uint64_t pid, std::chrono::milliseconds patience);
 
   // Nobody if it was not wanted.
   [[nodiscard]] const Found& of(const std::string& link) const;
   // Every fd table of this machine (as far as /proc shows it) was read.
-  [[nodiscard]] bool complete() const { return failure_.empty() && refused_ == 0; }
+  [[nodiscard]] bool complete() const { return failure_.empty() && relatives_ == 0 && strangers_ == 0; }
+  // Every fd table was read, but for strangers'.
+  [[nodiscard]] bool complete_but_strangers() const { return failure_.empty() && relatives_ == 0; }
   // "" if complete.
   [[nodiscard]] std::string why_incomplete() const;
 
@@ -44,10 +56,15 @@ class HolderSearch {
   void add(Found& found, facts::Holder holder);
 
   std::unordered_map<std::string, Found> found_;
-  std::string failure_;        // the search itself was cut short
-  std::size_t refused_ = 0;    // processes whose fd table may not be read
-  std::string first_refused_;  // "1 systemd"
-  std::string key_;            // reused for look-ups
+  // The process whose objects these are.
+  std::uint64_t pid_ = 0;
+  std::optional<std::int64_t> session_;
+  std::optional<std::uint64_t> starttime_;
+  std::string failure_;  // the search itself was cut short
+  // Processes whose fd table may not be read, and one of each kind by name: "1 systemd".
+  std::size_t relatives_ = 0, strangers_ = 0;
+  std::string relative_, stranger_;
+  std::string key_;  // reused for look-ups
 };
 
 }  // namespace hang::kernel

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
@@ -24,16 +25,23 @@ Result<UniqueFd> reopen(const ProcDir& fds, const facts::FdFacts& fd, const Erro
 
 }  // namespace
 
-Result<facts::PipeFacts> read_pipe(const Borrower& borrower, const ProcDir& fds, const facts::FdFacts& fd) {
+Result<PipeState> read_pipe(const Borrower& borrower, const ProcDir& fds, const facts::FdFacts& fd) {
   auto copy = borrower.borrow(fd.fd, fd.inode);
   if (!copy && copy.error().kind != ErrorKind::inconsistent) copy = reopen(fds, fd, copy.error());
   if (!copy) return copy.error();
-  facts::PipeFacts pipe;
-  pipe.inode = fd.inode;
+  PipeState pipe;
+  pipe.facts.inode = fd.inode;
   int unread = 0;
-  if (ioctl(copy->get(), FIONREAD, &unread) == 0 && unread >= 0) pipe.unread = static_cast<std::uint64_t>(unread);
+  if (ioctl(copy->get(), FIONREAD, &unread) == 0 && unread >= 0) pipe.facts.unread = static_cast<std::uint64_t>(unread);
   const int capacity = fcntl(copy->get(), F_GETPIPE_SZ);
-  if (capacity >= 0) pipe.capacity = static_cast<std::uint64_t>(capacity);
+  if (capacity >= 0) pipe.facts.capacity = static_cast<std::uint64_t>(capacity);
+  // pipe_poll(): POLLHUP at the reading end = no writers (a FIFO: and there was one), POLLERR at the writing end = no
+  // readers. It asks for no event, so nothing waits.
+  pollfd events{copy->get(), 0, 0};
+  if (fd.readable != fd.writable && poll(&events, 1, 0) >= 0) {
+    if (fd.readable) pipe.has_writers = (events.revents & POLLHUP) == 0;
+    if (fd.writable) pipe.has_readers = (events.revents & POLLERR) == 0;
+  }
   return pipe;
 }
 

@@ -5,6 +5,7 @@
 
 #include "kernel/kernel.h"
 #include "kernel/proc_file.h"
+#include "kernel/stat.h"
 #include "kernel/thread.h"
 
 namespace hang::kernel {
@@ -19,49 +20,21 @@ Error ended(std::uint64_t pid, std::string_view how) {
   return Error{ErrorKind::no_such_process, fmt::format("process {} {}", pid, how)};
 }
 
-// /proc/PID/stat: pid (comm) state ppid pgrp session tty_nr tpgid flags ... starttime (22); see proc(5).
-struct Stat {
-  std::string_view comm;
-  std::optional<char> state;
-  std::optional<std::int64_t> ppid, pgrp, session, tty_nr, tpgid;
-  std::optional<std::uint64_t> threads, start_ticks;
-};
-
-Stat parse_stat(std::string_view text) {
-  Stat stat;
-  // The command is the only field that may contain blanks and parentheses.
-  const std::size_t begin = text.find('('), end = text.rfind(')');
-  if (begin == text.npos || end == text.npos || end < begin) return stat;
-  stat.comm = text.substr(begin + 1, end - begin - 1);
-  Words words(text.substr(end + 1));
-  const std::string_view state = words.next();
-  if (state.size() == 1) stat.state = state.front();
-  stat.ppid = words.number<std::int64_t>();
-  stat.pgrp = words.number<std::int64_t>();
-  stat.session = words.number<std::int64_t>();
-  stat.tty_nr = words.number<std::int64_t>();
-  stat.tpgid = words.number<std::int64_t>();
-  for (int field = 9; field < 20; ++field) words.next();
-  stat.threads = words.number<std::uint64_t>();
-  words.next();  // itrealvalue
-  stat.start_ticks = words.number<std::uint64_t>();
-  return stat;
-}
-
 Result<void> read_stat(const ProcDir& dir, std::uint64_t pid, std::string& scratch, ProcessFacts& process) {
   const auto file = dir.read("stat", scratch);
   if (!file) return file.error();
   const Stat stat = parse_stat(file->text);
   // A main thread that called pthread_exit() is a zombie too, but other threads keep the process and its memory.
-  if (stat.state == 'Z' && stat.threads.value_or(0) <= 1) return ended(pid, "has ended (zombie): its memory is gone");
-  if (stat.state == 'X' || stat.state == 'x') return ended(pid, "has ended");
+  if (stat.state == 'Z' && stat.num_threads.value_or(0) <= 1)
+    return ended(pid, "has ended (zombie): its memory is gone");
+  if (stat.ended() && stat.state != 'Z') return ended(pid, "has ended");
   process.state = stat.state;
   process.ppid = stat.ppid;
   process.pgrp = stat.pgrp;
   process.session = stat.session;
   process.tty_nr = stat.tty_nr;
   process.tpgid = stat.tpgid;
-  process.start_ticks = stat.start_ticks;
+  process.start_ticks = stat.starttime;
   return {};
 }
 

@@ -1,12 +1,11 @@
 #include "kernel/thread.h"
 
 #include <algorithm>
-#include <array>
 #include <string_view>
 #include <unistd.h>
 
 #include "kernel/kernel.h"
-#include "kernel/syscall_names.h"
+#include "kernel/stat.h"
 
 namespace hang::kernel {
 namespace {
@@ -78,17 +77,12 @@ std::optional<std::uint64_t> cpu_time(const ProcDir& dir, std::string& scratch) 
     const auto ns = Words(schedstat->text).number<std::uint64_t>();
     if (ns && *ns != 0) return ns;
   }
-  const auto stat = dir.read("stat", scratch);
-  if (!stat) return std::nullopt;
-  // The command may contain blanks and parentheses; what follows the last ')' is state, ppid, ... utime is field 14.
-  const std::size_t end = stat->text.rfind(')');
-  if (end == stat->text.npos) return std::nullopt;
-  Words words(stat->text.substr(end + 1));
-  for (int field = 3; field < 14; ++field) words.next();
-  const auto user = words.number<std::uint64_t>(), system = words.number<std::uint64_t>();
+  const auto file = dir.read("stat", scratch);
+  if (!file) return std::nullopt;
+  const Stat stat = parse_stat(file->text);
   const long ticks = sysconf(_SC_CLK_TCK);
-  if (!user || !system || ticks <= 0) return std::nullopt;
-  return (*user + *system) * (1'000'000'000 / static_cast<std::uint64_t>(ticks));
+  if (!stat.utime || !stat.stime || ticks <= 0) return std::nullopt;
+  return (*stat.utime + *stat.stime) * (1'000'000'000 / static_cast<std::uint64_t>(ticks));
 }
 
 }  // namespace
