@@ -173,8 +173,8 @@ std::string commands_markdown() {
     for (const auto& option : command.info.options) {
       std::string title = option_title(option);
       for (auto at = title.find('|'); at != std::string::npos; at = title.find('|', at + 2)) title.insert(at, "\\");
-      out += fmt::format("| `{}` | {}{} |\n", title, option.help,
-                         option.in_debuggers ? "" : " On the command line only.");
+      out +=
+          fmt::format("| `{}` | {}{} |\n", title, option.help, option.in_debuggers ? "" : " On the command line only.");
     }
     out += "\n```\n";
     for (const auto& example : command.info.examples) out += example + "\n";

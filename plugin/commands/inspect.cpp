@@ -63,7 +63,7 @@ Result<facts::Snapshot> collect_from(Target& target, std::string host_name, cons
   collect::Options options;
   options.interval = arguments.interval;
   auto snapshot = collect::collect(target, options);
-  if (snapshot && snapshot->target.host.empty()) snapshot->target.host = std::move(host_name);
+  if (snapshot) snapshot->target.host = std::move(host_name);
   return snapshot;
 }
 

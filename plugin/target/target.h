@@ -28,6 +28,7 @@ struct Module {
 struct ThreadRegisters {
   std::uint64_t pc = 0, sp = 0;
   std::int64_t syscall = -1;                   // orig_rax; -1 = not in a system call
+  bool syscall_known = true;                   // false: pc and sp only; the others say nothing
   std::uint64_t args[6] = {0, 0, 0, 0, 0, 0};  // rdi rsi rdx r10 r8 r9
 };
 

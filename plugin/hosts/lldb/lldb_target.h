@@ -26,8 +26,8 @@ class LldbTarget : public Target {
 
   Result<std::size_t> read(RemoteAddr address, std::span<std::byte> out) override { return pages_.read(address, out); }
   Result<std::vector<Module>> modules() override;
-  // With registers for a core only, from its notes: LLDB has no orig_rax, and a live local thread's system call is in
-  // /proc/PID/task/TID/syscall, also while it is stopped.
+  // With all registers for a core, from its notes. A live local thread has pc and sp only: LLDB does not give orig_rax,
+  // and /proc/PID/task/TID/syscall has the system call, also while the thread is stopped. Others have none.
   Result<std::vector<TargetThread>> threads() override;
   Result<RemoteAddr> symbol(const Module& module, std::string_view name) override;
   Result<MemberLayout> member(std::string_view type, std::string_view path) override;
