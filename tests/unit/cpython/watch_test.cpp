@@ -1,0 +1,102 @@
+// The re-reads, and a GIL that is held.
+#include <chrono>
+
+#include "live_python.h"
+
+namespace hang::cpython::test {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+class Watch : public OnEveryPython {
+ protected:
+  // Calls `look` until it is true, for at most ten seconds.
+  static bool eventually(const std::function<bool()>& look) {
+    for (const auto end = Clock::now() + std::chrono::seconds(10); Clock::now() < end;)
+      if (look()) return true;
+    return false;
+  }
+  LivePython live_;
+};
+INSTANTIATE_ON_EVERY_PYTHON(Watch);
+
+TEST_P(Watch, ParkedThreadDoesNotMove) {
+  live_.run_code(GetParam(), "import os\nr, w = os.pipe()\nprint('READY', flush=True)\nos.read(r, 1)");
+  ASSERT_FALSE(HasFatalFailure());
+  // From READY to the system call there are a few instructions yet.
+  live_.read();
+  ASSERT_FALSE(HasFatalFailure());
+  const std::uint64_t tstate = live_.facts().thread_states.at(0).address;
+  auto before = live_.python->progress(tstate);
+  ASSERT_TRUE(eventually([&] {
+    auto now = live_.python->progress(tstate);
+    const bool same = now && before && *now == *before;
+    before = now;
+    return same && live_.facts().thread_states.size() == 1;
+  }));
+  for (int i = 0; i < 100; ++i) {
+    auto now = live_.python->progress(tstate);
+    ASSERT_OK(now);
+    EXPECT_EQ(*now, *before);
+  }
+  EXPECT_NE(before->frame, 0U);
+}
+
+TEST_P(Watch, PythonLoopMoves) {
+  live_.run_code(GetParam(), "print('READY', flush=True)\nx = 0\ndef f():\n    i = 0\n    while True: i += 1\nf()");
+  ASSERT_FALSE(HasFatalFailure());
+  live_.read();
+  ASSERT_FALSE(HasFatalFailure());
+  const std::uint64_t tstate = live_.facts().thread_states.at(0).address;
+  EXPECT_TRUE(eventually([&] { return live_.python->progress(tstate).ok(); }));
+  std::optional<Progress> first;
+  EXPECT_TRUE(eventually([&] {
+    auto now = live_.python->progress(tstate);
+    if (!now) return false;
+    if (!first) first = *now;
+    return now->locals != first->locals;
+  }));
+}
+
+TEST_P(Watch, HolderOfTheGil) {
+  live_.run_code(GetParam(),
+                 "import re, threading\n"
+                 "def hog():\n"
+                 "    print(f'READY hog={threading.get_native_id()}', flush=True)\n"
+                 "    re.match('(a+)+$', 'a' * 64 + 'b')\n"
+                 "threading.Thread(target=hog, name='hog').start()\n"
+                 "while True: pass\n");
+  ASSERT_FALSE(HasFatalFailure());
+  const std::uint64_t hog = live_.said.at("hog");
+  // Compiling the pattern gives turns to the main thread; the match gives none.
+  const facts::ThreadStateFacts* holder = nullptr;
+  ASSERT_TRUE(eventually([&] {
+    live_.read();
+    holder = live_.snapshot.thread_state(live_.facts().gils.at(0).last_holder.value_or(0));
+    return holder != nullptr && holder->tid == hog && !holder->frames.empty() && holder->frames[0].function == "match";
+  }));
+  const facts::GilFacts gil = live_.facts().gils.at(0);
+  EXPECT_EQ(gil.locked, true);
+  EXPECT_EQ(gil.drop_request_seen_by_holder, true);
+  EXPECT_EQ(holder->name, "hog");
+  EXPECT_EQ(holder->attached, true);
+  for (int i = 0; i < 100; ++i) {
+    auto words = live_.python->gil_words(gil);
+    ASSERT_OK(words);
+    EXPECT_TRUE(words->locked);
+    EXPECT_EQ(words->last_holder, *gil.last_holder);
+    EXPECT_EQ(words->switch_number, *gil.switch_number);
+  }
+  // The main thread wants a turn and says so where the holder would see it.
+  EXPECT_TRUE(eventually([&] {
+    live_.read();
+    const auto* now = live_.snapshot.thread_state(*gil.last_holder);
+    return now != nullptr && now->drop_request == true;
+  }));
+  const auto* main = live_.state(live_.process->pid());
+  ASSERT_NE(main, nullptr);
+  EXPECT_EQ(main->attached, false);
+}
+
+}  // namespace
+}  // namespace hang::cpython::test
