@@ -25,8 +25,10 @@ void read_asyncio(cpython::Python& python, const facts::Snapshot& snapshot, cons
 std::optional<Driver> find_trio(const facts::ThreadStateFacts& state);
 void read_trio(cpython::Python& python, const Driver& driver, facts::LoopFacts& loop);
 
-// Which other threads' frames lead to the loop (facts::LoopFacts::wakers).
-void search_wakers(cpython::Python& python, const facts::Snapshot& snapshot, facts::LoopFacts& loop);
+// Which other threads' frames, and tasks of the loops they run, lead to the loop (facts::LoopFacts::wakers). `all` are
+// the loops of the process, `loop` one of them.
+void search_wakers(cpython::Python& python, const facts::Snapshot& snapshot, const std::vector<facts::LoopFacts>& all,
+                   facts::LoopFacts& loop);
 
 // Helpers of the readers: absent stays absent.
 std::optional<std::int64_t> length_of(cpython::Python& python, RemoteAddr object, const std::string& attribute);

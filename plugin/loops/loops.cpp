@@ -113,7 +113,7 @@ void read_loops(Python& python, facts::Snapshot& snapshot) {
                                "its frame's variables could not be read",
                                {"L1", "L5", "N3"}});
     } else if (loop.in_selector) {
-      search_wakers(python, snapshot, loop);
+      search_wakers(python, snapshot, loops, loop);
     }
   }
   snapshot.python->loops = std::move(loops);

@@ -8,10 +8,13 @@ namespace hang::loops {
 using cpython::Python;
 using facts::LoopFacts;
 
+// trio.run drives the generator unrolled_run, which is on the stack only while tasks run; the wait for events is made
+// by run itself. In guest mode GuestState.guest_tick drives it, and the wait is another thread's.
 std::optional<Driver> find_trio(const facts::ThreadStateFacts& state) {
   for (std::size_t i = 0; i < state.frames.size(); ++i) {
     const auto& frame = state.frames[i];
-    if (frame.file.ends_with("trio/_core/_run.py") && frame.function == "unrolled_run") return Driver{state, i};
+    if (!frame.file.ends_with("trio/_core/_run.py")) continue;
+    if (frame.function == "run" || frame.function == "GuestState.guest_tick") return Driver{state, i};
   }
   return std::nullopt;
 }
@@ -56,7 +59,12 @@ void read_tasks(Python& python, RemoteAddr runner, LoopFacts& loop) {
 }  // namespace
 
 void read_trio(Python& python, const Driver& driver, LoopFacts& loop) {
-  auto runner = python.local(RemoteAddr(driver.state.frames[driver.frame].address), "runner");
+  const RemoteAddr frame(driver.state.frames[driver.frame].address);
+  auto runner = python.local(frame, "runner");
+  if (!runner) {
+    auto guest = python.local(frame, "self");
+    if (guest) runner = python.objects().attribute(*guest, "runner");
+  }
   if (!runner) return;
   loop.object = runner->raw();
   loop.ready = length_of(python, *runner, "runq");

@@ -50,14 +50,18 @@ class Search {
  public:
   Search(Python& python, const Goal& goal) : python_(python), objects_(python.objects()), goal_(goal) {}
 
-  // True if the goal is reachable from what the frames hold.
-  bool from(const facts::ThreadStateFacts& state) {
-    for (const auto& frame : state.frames) {
+  // What these frames hold is where the search begins.
+  void begin_at(const std::vector<facts::FrameFacts>& frames, int depth = 0) {
+    for (const auto& frame : frames) {
       const RemoteAddr address(frame.address);
       if (auto locals = python_.locals(address))
-        for (const auto& local : *locals) push(local.value, 0);
-      push_globals(address);
+        for (const auto& local : *locals) push(local.value, depth);
+      push_globals(address, depth);
     }
+  }
+
+  // True if the goal is reachable.
+  bool run() {
     while (!queue_.empty() && !found_) {
       const auto [object, depth] = queue_.front();
       queue_.pop_front();
@@ -84,11 +88,11 @@ class Search {
   }
 
   // The module variables that a frame's code names (co_names), not all of its module.
-  void push_globals(RemoteAddr frame) {
+  void push_globals(RemoteAddr frame, int depth) {
     auto& reader = python_.reader();
     auto code = cpython::code_of_frame(reader, frame);
     auto globals = reader.pointer("_PyInterpreterFrame", "f_globals", frame);
-    if (code && globals) push_names(*code, *globals, 0);
+    if (code && globals) push_names(*code, *globals, depth);
   }
 
   void push_names(RemoteAddr code, RemoteAddr globals, int depth) {
@@ -178,18 +182,35 @@ void Search::expand(RemoteAddr object, int depth) {
       if (auto value = reader.pointer_at(object.field(offset))) push(*value, depth + 1);
     return;
   }
+  if (*type == "coroutine" || *type == "generator" || *type == "async_generator") {
+    if (auto suspended = cpython::read_suspended(python_, object)) begin_at(suspended->frames, depth + 1);
+    return;
+  }
+  if (*type == "_asyncio.Task" || *type == "_asyncio.Future") {
+    // FutureObj_HEAD begins both (Modules/_asynciomodule.c): the loop comes first.
+    if (auto value = reader.pointer("TaskObj", "task_loop", object)) push(*value, depth + 1);
+    if (*type == "_asyncio.Task")
+      if (auto value = reader.pointer("TaskObj", "task_coro", object)) push(*value, depth + 1);
+    return;
+  }
   expand_instance(object, depth);
 }
 
 }  // namespace
 
-void search_wakers(Python& python, const facts::Snapshot& snapshot, LoopFacts& loop) {
+void search_wakers(Python& python, const facts::Snapshot& snapshot, const std::vector<LoopFacts>& all,
+                   LoopFacts& loop) {
   const Goal goal = goal_of(snapshot, loop);
   loop.wakers_searched = true;
   for (const auto& state : snapshot.python->thread_states) {
     if (state.tid == loop.tid || state.tid == 0 || state.frames.empty()) continue;
     Search search(python, goal);
-    if (search.from(state)) {
+    search.begin_at(state.frames);
+    // The tasks of a loop are on no thread's stack while they are suspended.
+    for (const auto& other : all)
+      if (other.tstate == state.address)
+        for (const auto& task : other.tasks) search.begin_at(task.frames);
+    if (search.run()) {
       loop.wakers.push_back(state.tid);
     } else if (!search.complete()) {
       // Not found within the budget is no proof: such a thread counts as one that can.

@@ -28,7 +28,7 @@ std::string wait_words(const facts::ThreadFacts& thread) {
   if (wait.kind == facts::WaitKind::unknown) return "?";
   std::string words = wait.name.empty() ? fmt::format("syscall {}", wait.syscall) : wait.name;
   if (wait.fd) words += fmt::format(" fd {}", *wait.fd);
-  if (wait.timeout_ms && !verdict::is_endless(*wait.timeout_ms))
+  if (wait.timeout_ms && !verdict::is_endless(wait))
     words += fmt::format(", {} left", verdict::duration(double(*wait.timeout_ms)));
   return words;
 }

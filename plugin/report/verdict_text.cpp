@@ -77,8 +77,8 @@ void add_signal_path(std::string& out, const Verdict& verdict, const Style& styl
   std::size_t widest = 0;
   for (const auto& step : verdict.ctrl_c.steps) widest = std::max(widest, columns(step.title));
   for (const auto& step : verdict.ctrl_c.steps) {
-    std::string line = fill(printable(step.evidence), style.width, static_cast<int>(11 + widest));
-    line = line.substr(11 + widest);  // the first line's place is taken by the mark and the title
+    std::string line = fill(printable(step.evidence), style.width, static_cast<int>(13 + widest));
+    line = line.substr(13 + widest);  // the first line's place is taken by the mark and the title
     out += fmt::format("    {} {} {}  {}\n", mark_word(step.mark, paint), step.number, pad(step.title, widest), line);
   }
 }

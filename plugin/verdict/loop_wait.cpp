@@ -66,7 +66,7 @@ std::optional<LoopWait> loop_wait(const Process& process, const WaitGraph& graph
   if (kind != WaitKind::epoll && kind != WaitKind::poll && kind != WaitKind::select) return std::nullopt;
   LoopWait wait;
   wait.loop = &loop;
-  wait.endless = thread->wait.timeout_ms && is_endless(*thread->wait.timeout_ms);
+  wait.endless = is_endless(thread->wait);
   if (!thread->wait.timeout_ms) wait.missing = "the timeout of the loop's wait";
   own_wait(graph, wait);
   other_threads(process, graph, wait);

@@ -9,10 +9,12 @@ namespace hang::verdict {
 using facts::Wait;
 using facts::WaitKind;
 
-bool is_endless(std::int64_t timeout_ms) {
-  // The remaining time of a capped wait is what is printed by a live read, so allow for the part that has passed
-  // since it began only where the argument itself is relative (epoll_wait): exactly the cap, rounded up by a tick.
-  return timeout_ms < 0 || timeout_ms >= kNothingScheduledMs;
+bool is_endless(const Wait& wait) {
+  if (!wait.timeout_ms) return false;
+  if (*wait.timeout_ms < 0) return true;
+  // Only a loop's selector is given the cap; the argument is relative, so it is seen in full however long ago.
+  const bool selector = wait.kind == WaitKind::epoll || wait.kind == WaitKind::poll || wait.kind == WaitKind::select;
+  return selector && *wait.timeout_ms >= kNothingScheduledMs;
 }
 
 namespace {
@@ -50,7 +52,7 @@ Waker waker_of(End end) {
 }
 
 void add_timer(const Wait& wait, Waiting& waiting) {
-  if (!wait.timeout_ms || is_endless(*wait.timeout_ms)) return;
+  if (!wait.timeout_ms || is_endless(wait)) return;
   waiting.wakes_in_ms = static_cast<double>(*wait.timeout_ms);
   waiting.on.push_back({fmt::format("a timer, {}", duration(*waiting.wakes_in_ms)),
                         fmt::format("timeout of {}", wait.name), Waker::timer});

@@ -61,7 +61,7 @@ class WaitGraph {
 // trio and asyncio cap an endless wait at a day; a timeout of this or more means "nothing scheduled"
 // (trio/_core/_run.py `_MAX_TIMEOUT`, asyncio/base_events.py `MAXIMUM_SELECT_TIMEOUT`).
 inline constexpr std::int64_t kNothingScheduledMs = 24LL * 3600 * 1000;
-bool is_endless(std::int64_t timeout_ms);
+bool is_endless(const facts::Wait& wait);
 
 // Frames of an idle pool worker (concurrent.futures, trio's thread cache, multiprocessing.pool).
 bool is_idle_pool_worker(const std::vector<facts::FrameFacts>& frames);

@@ -56,7 +56,7 @@ TEST(Text, EveryListingWorksOnTheSameFacts) {
   for (auto listing : {report::Listing::interpreters, report::Listing::threads, report::Listing::gil,
                        report::Listing::signals, report::Listing::channels}) {
     EXPECT_FALSE(report::listing_text(listing, patient.facts(), {}).empty());
-    EXPECT_NO_THROW((void)nlohmann::json::parse(report::listing_json(listing, patient.facts())));
+    EXPECT_TRUE(nlohmann::json::accept(report::listing_json(listing, patient.facts())));
   }
 }
 
