@@ -90,7 +90,10 @@ LldbTarget::LldbTarget(lldb::SBTarget target, lldb::SBProcess process)
       stop_id_(process_.GetStopID()),
       local_(is_local(target_, kind_, pid_)),
       pages_([this](RemoteAddr page, std::span<std::byte> out) { return fetch(page, out); }),
-      files_([this](RemoteAddr address, std::span<std::byte> out) { return read_memory(address, out); }) {
+      files_([this](RemoteAddr address, std::span<std::byte> out) {
+        lldb::SBError error;
+        return read_memory(address, out, error);
+      }) {
   if (pid_ == LLDB_INVALID_PROCESS_ID) pid_ = 0;
 }
 
@@ -105,8 +108,7 @@ std::optional<Error> LldbTarget::moved_on() const {
 }
 
 // ReadMemory and its count only: other SBProcess readers report success for memory that a core does not have.
-std::size_t LldbTarget::read_memory(RemoteAddr address, std::span<std::byte> out) {
-  lldb::SBError error;
+std::size_t LldbTarget::read_memory(RemoteAddr address, std::span<std::byte> out, lldb::SBError& error) {
   std::size_t count = process_.ReadMemory(address.raw(), out.data(), out.size(), error);
   return std::min(count, out.size());
 }
@@ -127,7 +129,13 @@ std::size_t LldbTarget::read_file(RemoteAddr address, std::span<std::byte> out) 
 
 Result<std::size_t> LldbTarget::fetch(RemoteAddr page, std::span<std::byte> out) {
   if (auto error = moved_on()) return *error;
-  std::size_t count = read_memory(page, out);
+  lldb::SBError lldb_error;
+  std::size_t count = read_memory(page, out, lldb_error);
+  // In asynchronous mode the public state lags behind until somebody takes the event; SBProcess' run lock does not.
+  const char* message = count == 0 ? lldb_error.GetCString() : nullptr;
+  if (message != nullptr && std::string_view(message) == "process is running") {
+    return Error{ErrorKind::inconsistent, "the process is running: stop it first (process interrupt)"};
+  }
   if (count == 0 && kind_ == TargetKind::core) count = read_file(page, out);
   return count;
 }

@@ -36,7 +36,7 @@ class LldbTarget : public Target {
  private:
   // The page at `page`: memory, and for a core the read-only segments of the mapped files, which a core leaves out.
   Result<std::size_t> fetch(RemoteAddr page, std::span<std::byte> out);
-  std::size_t read_memory(RemoteAddr address, std::span<std::byte> out);
+  std::size_t read_memory(RemoteAddr address, std::span<std::byte> out, lldb::SBError& error);
   std::size_t read_file(RemoteAddr address, std::span<std::byte> out);
   const std::vector<Module>& module_list();
   const Module* module_of(RemoteAddr address);
