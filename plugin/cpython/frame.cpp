@@ -79,30 +79,42 @@ facts::FrameFacts describe(Reader& reader, RemoteAddr at, const RawFrame& frame,
   return facts;
 }
 
-// Appends the frames of one thread state. False if the walk had to stop before the outermost frame.
-bool walk(Reader& reader, RemoteAddr tstate, std::vector<facts::FrameFacts>& frames) {
+// Appends the frames of one thread state. An error says why the walk had to stop before the outermost frame.
+Result<void> walk(Reader& reader, RemoteAddr tstate, std::vector<facts::FrameFacts>& frames) {
   auto at = innermost_frame(reader, tstate);
-  if (!at) return false;
+  if (!at) return at.error();
   Budget budget("frames", 20 * kMaxFrames);
   while (*at) {
-    if (frames.size() >= kMaxFrames || !budget.visit(*at)) return false;
+    if (frames.size() >= kMaxFrames)
+      return Error{ErrorKind::budget, fmt::format("only the innermost {} frames are kept", kMaxFrames), *at, kFrame};
+    if (auto step = budget.visit(*at); !step) return step.error();
     auto frame = read_raw(reader, *at);
-    if (!frame) return false;
+    if (!frame) return frame.error();
     if (belongs_to_c(reader, *frame)) {
       // 3.12+: the frame that a C caller of the eval loop has on its own stack. What was called is just inside.
       if (!frames.empty()) frames.back().entry = true;
     } else {
-      if (!frame->code) return false;  // a frame being made or freed
+      if (!frame->code) return Error{ErrorKind::inconsistent, "a frame being made or freed", *at, kFrame};
       auto code = read_code(reader, frame->code);
-      if (!code) return false;
+      if (!code) return code.error();
       if (!is_incomplete(reader, *frame, **code)) frames.push_back(describe(reader, *at, *frame, **code));
     }
     at = frame->previous;
   }
-  return true;
+  return {};
 }
 
 }  // namespace
+
+std::optional<bool> stands_at_call(Reader& reader, const facts::ThreadStateFacts& state) {
+  if (state.frames.empty() || !state.frames.front().instruction) return std::nullopt;
+  // The opcode is the low byte of a code unit (union _Py_CODEUNIT, Include/internal/pycore_code.h).
+  auto opcode = reader.word(RemoteAddr(*state.frames.front().instruction), 1, "_Py_CODEUNIT.op.code");
+  if (!opcode) return std::nullopt;
+  const auto bits = reader.layout().constant(fmt::format("call_opcodes_{}", *opcode / 64));
+  if (!bits) return std::nullopt;
+  return (static_cast<std::uint64_t>(*bits) >> (*opcode % 64) & 1) != 0;
+}
 
 Result<facts::FrameFacts> read_frame(Reader& reader, RemoteAddr at) {
   auto frame = read_raw(reader, at);
@@ -134,16 +146,19 @@ Result<std::uint64_t> instruction_of_frame(Reader& reader, RemoteAddr frame) {
   return reader.number(kFrame, instruction_member(reader), frame);
 }
 
-void read_frames(Reader& reader, facts::ThreadStateFacts& state) {
+Result<void> read_frames(Reader& reader, facts::ThreadStateFacts& state) {
   constexpr int kTries = 3;
-  for (int attempt = 0; attempt < kTries; ++attempt) {
+  // Only a thread that runs while it is read changes its frames, and only then can another read do better.
+  const bool moving = reader.target().kind() == TargetKind::live && !reader.target().stopped_by_host();
+  Result<void> done;
+  for (int attempt = 0; attempt < (moving ? kTries : 1); ++attempt) {
+    if (attempt > 0) reader.flush_memory();
     state.frames.clear();
-    state.frames_complete = walk(reader, RemoteAddr(state.address), state.frames);
-    // Only a thread that runs while it is read changes its frames, and only then can another read do better.
-    const bool moving = reader.target().kind() == TargetKind::live && !reader.target().stopped_by_host();
-    if (state.frames_complete || state.frames.size() >= kMaxFrames || !moving) return;
-    reader.flush_memory();
+    done = walk(reader, RemoteAddr(state.address), state.frames);
+    state.frames_complete = done.ok();
+    if (done || done.error().kind == ErrorKind::budget) break;
   }
+  return done;
 }
 
 }  // namespace hang::cpython

@@ -153,17 +153,25 @@ Result<void> Python::read(facts::Snapshot& snapshot) {
   correct_threads(*reader_, runtime_, python, report);
   judge_drop_requests(*reader_, python);
   for (facts::ThreadStateFacts& state : python.thread_states) {
-    read_frames(*reader_, state);
-    if (!state.frames_complete)
-      report.gap(fmt::format("some Python frames of thread {}", state.tid),
-                 Error{ErrorKind::inconsistent, "the stack changed while it was read, or is too deep",
-                       RemoteAddr(state.address), "_PyInterpreterFrame"},
-                 {"L1", "L3", "G3"});
+    if (auto frames = read_frames(*reader_, state); !frames)
+      report.gap(fmt::format("some Python frames of thread {}", state.tid), frames.error(), {"L1", "L3", "G3"});
+    state.at_call = stands_at_call(*reader_, state);
   }
   read_thread_names(*reader_, python, report);
   read_signals(*reader_, runtime_, python, report);
   report_gils(*reader_, python, report);
   python.providers = layout_->providers_used();
+  return still_there();
+}
+
+// A process that ends (or execs) while it is read looks like one with nothing readable in it: that is no answer.
+Result<void> Python::still_there() {
+  reader_->flush_memory();
+  auto main = reader_->pointer("_PyRuntimeState", "interpreters.main", runtime_.address);
+  if (!main) return main.error();
+  if (!*main)
+    return Error{ErrorKind::no_such_process, "the interpreter was finalized while it was read", runtime_.address,
+                 "_PyRuntimeState.interpreters.main"};
   return {};
 }
 

@@ -73,6 +73,7 @@ class Python {
 
  private:
   Python(Target& target, Runtime runtime, std::unique_ptr<layout::Layout> layout);
+  Result<void> still_there();
 
   Target* target_;
   Runtime runtime_;

@@ -10,6 +10,7 @@
 #include "cpython/layout/layout.h"
 #include "cpython/memory.h"
 #include "cpython/runtime.h"
+#include "cpython/signal_statics.h"
 
 namespace hang::cpython {
 
@@ -66,6 +67,8 @@ class Reader {
   std::unordered_map<std::uint64_t, Code> codes;              // PyCodeObject
   // str -> its hash, as a key that was found has it; the same in all interpreters of the process.
   std::unordered_map<std::string, std::uint64_t> hashes;
+  // 3.11: where signalmodule.c keeps its state; found once, by reading code.
+  std::optional<SignalStatics> signal_statics;
   // (PyDictKeysObject, attribute name) -> index of the entry; shared keys only grow.
   std::unordered_map<std::uint64_t, std::unordered_map<std::string, std::uint64_t>> shared_keys;
 

@@ -48,8 +48,10 @@ std::uint64_t read_main_tid(Reader& reader, const Runtime& runtime, const facts:
 // thread_identity.cpp: puts the thread that runs a state in the place of the one that made it, where the two differ.
 void correct_threads(Reader& reader, const Runtime& runtime, facts::PythonFacts& python, Report& report);
 
-// frame.cpp: fills frames and frames_complete. Never fails: what was readable stays.
-void read_frames(Reader& reader, facts::ThreadStateFacts& state);
+// frame.cpp: fills frames and frames_complete. An error says why they are not complete; what was readable stays.
+Result<void> read_frames(Reader& reader, facts::ThreadStateFacts& state);
+// Does the innermost frame stand at a call? Absent without frames or where the instruction cannot be read.
+std::optional<bool> stands_at_call(Reader& reader, const facts::ThreadStateFacts& state);
 // One frame by its address, as of a suspended coroutine; fails where there is no Python code.
 Result<facts::FrameFacts> read_frame(Reader& reader, RemoteAddr frame);
 Result<RemoteAddr> innermost_frame(Reader& reader, RemoteAddr tstate);

@@ -43,8 +43,12 @@ Result<Places> places_in_runtime(Reader& reader, const Runtime& runtime) {
 }
 
 Result<Places> places_in_statics(Reader& reader, const Runtime& runtime) {
-  auto statics = find_signal_statics(reader.target(), runtime);
-  if (!statics) return statics.error();
+  if (!reader.signal_statics) {
+    auto found = find_signal_statics(reader.target(), runtime);
+    if (!found) return found.error();
+    reader.signal_statics = std::move(*found);
+  }
+  const SignalStatics& statics = *reader.signal_statics;
   auto& layout = reader.layout();
   auto fd = layout.field("wakeup", "fd");
   auto warn = layout.field("wakeup", "warn_on_full_buffer");
@@ -52,10 +56,10 @@ Result<Places> places_in_statics(Reader& reader, const Runtime& runtime) {
   auto func = layout.field("Handlers", "func");
   for (const auto* field : {&fd, &warn, &tripped, &func})
     if (!*field) return field->error();
-  return Places{statics->wakeup.field(fd->offset),
-                statics->wakeup.field(warn->offset),
-                statics->is_tripped,
-                statics->handlers,
+  return Places{statics.wakeup.field(fd->offset),
+                statics.wakeup.field(warn->offset),
+                statics.is_tripped,
+                statics.handlers,
                 tripped->offset,
                 func->offset,
                 func->offset + func->size,

@@ -236,7 +236,9 @@ TEST_F(HostileLists, FramesGoRound) {
   put("_PyInterpreterFrame", "owner", frame, static_cast<char>(*layout_->constant("FRAME_OWNED_BY_CSTACK")));
   facts::ThreadStateFacts facts;
   facts.address = state.raw();
-  read_frames(*reader_, facts);
+  auto done = read_frames(*reader_, facts);
+  ASSERT_FALSE(done.ok());
+  EXPECT_EQ(done.error().kind, ErrorKind::inconsistent);
   EXPECT_TRUE(facts.frames.empty());
   EXPECT_FALSE(facts.frames_complete);
 }
