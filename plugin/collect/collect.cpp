@@ -35,7 +35,7 @@ void threads_from_registers(Target& target, Snapshot& snapshot) {
   for (const auto& thread : *threads) {
     ThreadFacts facts;
     facts.tid = thread.tid;
-    if (thread.registers) {
+    if (thread.registers && thread.registers->syscall_known) {
       facts.wait = kernel::decode_syscall(thread.registers->syscall, thread.registers->args);
       facts.pc = thread.registers->pc;
     }

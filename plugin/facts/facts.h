@@ -217,6 +217,7 @@ struct ThreadStateFacts {
   std::optional<bool> drop_request;              // somebody asked the holder to drop the GIL, where it can see it
   std::vector<FrameFacts> frames;                // innermost first
   bool frames_complete = true;
+  std::optional<bool> at_call;  // the innermost frame stands at an instruction that calls something
 };
 
 struct InterpreterFacts {

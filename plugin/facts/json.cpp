@@ -59,7 +59,7 @@ HANG_JSON(FdFacts, fd, type, target, inode, readable, writable, cloexec, unix_so
 HANG_JSON(KernelFacts, process, fds, fds_known)
 HANG_JSON(FrameFacts, address, function, file, line, entry, instruction)
 HANG_JSON(ThreadStateFacts, address, interpreter, tid, thread_id, name, daemon, bound_gilstate, attached, drop_request,
-          frames, frames_complete)
+          frames, frames_complete, at_call)
 HANG_JSON(InterpreterFacts, id, address, is_main, gil, own_gil, shares_main_gil, legacy, running_main, whence,
           finalizing)
 HANG_JSON(GilFacts, address, locked, last_holder, switch_number, interval_us, cond, cond_size, mutex, mutex_size,

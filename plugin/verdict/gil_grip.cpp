@@ -38,6 +38,19 @@ bool is_deaf(const Process& process, const GilGrip& grip) {
   return gil.drop_request_seen_by_holder == false && main != nullptr && grip.holder->interpreter != main->id;
 }
 
+// Waiters that have had a fair share of CPU: signs of a GIL that changes hands.
+int shared_cpu(const Process& process, const GilGrip& grip) {
+  const auto* holder = process.facts().thread(grip.holder->tid);
+  int sharing = 0;
+  for (auto tid : grip.waiters) {
+    const auto* waiter = process.facts().thread(tid);
+    if (waiter != nullptr && holder != nullptr && waiter->cpu_ns && holder->cpu_ns &&
+        *waiter->cpu_ns * 4 > *holder->cpu_ns)
+      ++sharing;
+  }
+  return sharing;
+}
+
 void judge_one_sample(const Process& process, GilGrip& grip) {
   const auto& facts = process.facts();
   const auto* thread = facts.thread(grip.holder->tid);
@@ -45,20 +58,28 @@ void judge_one_sample(const Process& process, GilGrip& grip) {
   const bool main_waits = std::find(grip.waiters.begin(), grip.waiters.end(), process.main_tid()) != grip.waiters.end();
   const bool cross =
       !grip.deaf && process.main_interpreter() != nullptr && grip.holder->interpreter != process.main_interpreter()->id;
-  // _PyEval_EvalFrameDefault on top means bytecode, and bytecode answers drop requests; anything else may be long.
+  // _PyEval_EvalFrameDefault on top means bytecode, and bytecode answers drop requests. A frame that stands at a call,
+  // with the program counter elsewhere, is inside a C function: it may be long.
   const bool in_eval = thread != nullptr && thread->native_symbol.starts_with("_PyEval_EvalFrame");
+  const bool in_call = grip.holder->at_call == true && thread != nullptr && !thread->native_symbol.empty() && !in_eval;
   const bool asked = grip.holder->drop_request == true;
+  grip.native = in_call || grip.blocked;
   grip.grip = Grip::held;
+  auto hogged = [&](Confidence confidence, std::string why) {
+    grip.grip = Grip::hogged;
+    grip.confidence = confidence;
+    grip.because.push_back(std::move(why));
+  };
   if (main_waits && signals.is_tripped == true && signals.sigint_tripped == true && (!in_eval || grip.deaf)) {
-    grip.grip = Grip::hogged;
-    grip.confidence = Confidence::likely;
-    grip.because.emplace_back("SIGINT is tripped and the main thread waits for the GIL to act on it");
-  } else if (grip.deaf || (grip.blocked && !grip.waiters.empty())) {
-    grip.grip = Grip::hogged;
-    grip.confidence = Confidence::likely;
-  } else if (grip.blocked || (cross && !in_eval && (asked || main_waits))) {
-    grip.grip = Grip::hogged;
-    grip.confidence = Confidence::possible;
+    hogged(Confidence::likely, "SIGINT is tripped and the main thread waits for the GIL to act on it");
+  } else if (grip.deaf && (main_waits || asked)) {
+    hogged(Confidence::likely, "the main thread asks for the GIL and the holder cannot see it");
+  } else if (grip.blocked && !grip.waiters.empty()) {
+    hogged(Confidence::likely, "others wait for the GIL while its holder sleeps");
+  } else if (grip.blocked || grip.deaf) {
+    hogged(Confidence::possible, "one sample: it may be about to let go");
+  } else if (cross && in_call && shared_cpu(process, grip) == 0) {
+    hogged(Confidence::possible, fmt::format("one sample: inside {}, called from Python", thread->native_symbol));
   }
 }
 

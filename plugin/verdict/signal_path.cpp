@@ -183,8 +183,10 @@ void Walk::main_can_run() {
         "the main thread is inside one native call; only if that calls PyErr_CheckSignals does Ctrl-C get through");
   }
   if (grip.grip == Grip::unknown) return doubt(5, title, "whether its GIL is held could not be read");
-  if (grip.grip == Grip::held && !holds && process_.waits_for_gil(process_.main_tid()) == gil)
-    return doubt(5, title, "it waits for the GIL; one sample cannot tell whether it gets it");
+  if (grip.grip == Grip::held && !holds && facts_.watch.ms <= 0)
+    return doubt(5, title,
+                 fmt::format("{} has the GIL now; one sample cannot tell whether it would give it up",
+                             process_.thread_label(grip.holder->tid)));
   if (waiting.waker == Waker::running || waiting.on.empty()) return add(5, title, Mark::ok, "it runs");
   const auto* thread = process_.main_thread();
   add(5, title, Mark::ok,

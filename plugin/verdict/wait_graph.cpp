@@ -95,6 +95,15 @@ const Waiting& WaitGraph::waiting(std::uint64_t tid) const {
   return it == threads_.end() ? missing_ : it->second;
 }
 
+bool WaitGraph::main_gets_gil() const {
+  const int gil = process_->main_gil();
+  if (gil < 0) return false;
+  const auto& grip = grips_[gil];
+  if (grip.grip == Grip::free || grip.grip == Grip::passing) return true;
+  if (grip.grip != Grip::held) return false;
+  return grip.watched_ms > 0 || grip.holder->tid == process_->main_tid();
+}
+
 std::vector<std::uint64_t> WaitGraph::alive_besides(std::uint64_t tid) const {
   std::vector<std::uint64_t> alive;
   for (auto other : process_->python_tids()) {

@@ -40,6 +40,9 @@ class WaitGraph {
   WaitGraph(const Process& process, std::vector<GilGrip> grips);
 
   [[nodiscard]] const std::vector<GilGrip>& grips() const { return grips_; }
+  // The main thread gets the GIL if it wants it, or has it: what sleeps is asleep, not starved. False where one sample
+  // shows another thread with the GIL, because that cannot be told from a hog.
+  [[nodiscard]] bool main_gets_gil() const;
   // Every thread that has a thread state, plus native threads that are there.
   [[nodiscard]] const Waiting& waiting(std::uint64_t tid) const;
   // Threads other than `tid` that have a thread state and could act by themselves: running, a timer, the outside.

@@ -5,6 +5,7 @@
 // HANG_TABLE: the table to include; HANG_DEBUG: 1 for the debug columns; HANG_CHECK: name of the function.
 #define NDEBUG 1
 #include <Python.h>
+#include <opcode.h>
 #include <string.h>
 #include <structmember.h>
 

@@ -103,6 +103,24 @@ TEST(S1, NotWhenTheHolderSleepsOnANativeLock) {
   EXPECT_EQ(verdict.gaps.back().would_decide.front(), "G1");
 }
 
+TEST(S1, OneSampleInsideACallOfAnotherInterpreterIsPossible) {
+  Patient patient;
+  patient.interpreter(1).python_thread(101, "subint-driver", 1).hog(101, 1).loop(100);
+  patient.thread(101).native_symbol = "sre_ucs1_match";
+  patient.state(101, 1).at_call = true;
+  auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "S1");
+  EXPECT_EQ(verdict.finding.confidence, Confidence::possible);
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::no);
+  EXPECT_EQ(verdict.ctrl_c.step, 5);
+  // The same instant of Python code is open, and above all no L1, though the loop has nothing that could wake it.
+  patient.thread(101).native_symbol = "_PyEval_EvalFrameDefault";
+  verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "");
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::unknown);
+  EXPECT_EQ(verdict.ctrl_c.step, 5);
+}
+
 TEST(G3, SameInterpreterIsNotS1) {
   Patient patient;
   patient.python_thread(101, "worker").hog(101, 0).wants_gil(100).watched(550);

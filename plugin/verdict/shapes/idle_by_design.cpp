@@ -62,7 +62,7 @@ std::optional<Finding> idle_by_design(const Case& c) {
   const auto& process = c.process;
   const auto main = process.main_tid();
   const auto* state = process.current_state(main);
-  if (state == nullptr || process.waits_for_gil(main)) return std::nullopt;
+  if (state == nullptr || process.waits_for_gil(main) || !c.graph.main_gets_gil()) return std::nullopt;
   std::uint64_t waits = main;
   auto proof = thread_proof(c, main);
   // A main thread on a lock (join, Event.wait) waits for its other threads: it is as idle as they are.

@@ -64,6 +64,7 @@ Finding found(const Case& c, const LoopWait& wait) {
 
 std::optional<Finding> orphaned_channel_park(const Case& c) {
   const auto& process = c.process;
+  if (!c.graph.main_gets_gil()) return std::nullopt;  // before the first Ctrl-C a starved main thread looks the same
   // The main thread's loop first; another thread's loop is to blame only if the main thread cannot go on by itself.
   const bool main_stuck = c.graph.waiting(process.main_tid()).waker >= Waker::signal;
   for (bool main_first : {true, false}) {

@@ -38,8 +38,7 @@ void cite_wait(Finding& finding, const Process& process, std::uint64_t tid) {
   if (thread->wait.futex) value += " " + RemoteAddr(*thread->wait.futex).hex();
   if (thread->wait.fd) value += fmt::format(" fd {}", *thread->wait.fd);
   if (thread->wait.timeout_ms)
-    value +=
-        is_endless(thread->wait) ? ", no timeout" : fmt::format(", {} ms left", *thread->wait.timeout_ms);
+    value += is_endless(thread->wait) ? ", no timeout" : fmt::format(", {} ms left", *thread->wait.timeout_ms);
   if (thread->state) value += fmt::format(" (state {})", *thread->state);
   cite_kernel(finding, fmt::format("task {} syscall", tid), value, kernel_source(snapshot));
   if (!thread->native_symbol.empty())
