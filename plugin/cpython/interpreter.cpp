@@ -93,7 +93,7 @@ Result<std::vector<facts::InterpreterFacts>> read_interpreters(Reader& reader, c
     auto facts = read_interpreter(reader, runtime, *at, *main);
     if (!facts) return facts.error();
     main_seen |= facts->is_main;
-    list.push_back(std::move(*facts));
+    list.push_back(*facts);
     at = reader.pointer("PyInterpreterState", "next", *at);
     if (!at) return at.error();
   }
