@@ -78,13 +78,13 @@ bool is_holder(const Snapshot& snapshot, std::uint64_t tid) {
 // A thread that waits for the GIL wakes every 5 ms to ask for it, and on a loaded machine then waits for a CPU. Seen at
 // such a moment it "runs" without the GIL, which Python code cannot; look again until it is where it lives.
 void settle_waiters(Snapshot& snapshot) {
-  constexpr int kLooks = 8;
+  constexpr std::chrono::microseconds kFirstLook{300}, kLastLook{10'000};
   for (auto& thread : snapshot.threads) {
     const bool python = std::any_of(snapshot.python->thread_states.begin(), snapshot.python->thread_states.end(),
                                     [&](const auto& s) { return s.tid == thread.tid && !s.frames.empty(); });
     if (!python || is_holder(snapshot, thread.tid)) continue;
-    for (int look = 0; look < kLooks && thread.wait.kind == WaitKind::none; ++look) {
-      std::this_thread::sleep_for(std::chrono::microseconds(300));
+    for (auto pause = kFirstLook; pause < kLastLook && thread.wait.kind == WaitKind::none; pause *= 2) {
+      std::this_thread::sleep_for(pause);
       auto again = kernel::read_thread(snapshot.target.pid, thread.tid);
       if (!again) break;
       thread = std::move(*again);

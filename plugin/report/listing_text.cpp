@@ -53,7 +53,7 @@ std::string interpreters(const facts::Snapshot& snapshot, const Style& style) {
       if (state.interpreter != interpreter.id) continue;
       ++threads;
       const auto* frame = verdict::user_frame(state.frames);
-      if (frame != nullptr && runs == "-")
+      if (frame != nullptr && (runs == "-" || state.tid == process.main_tid()))
         runs = fmt::format("{} · {}", process.thread_label(state.tid), verdict::frame_label(*frame));
     }
     std::string gil = interpreter.gil < 0 ? "?" : std::to_string(interpreter.gil);
@@ -64,8 +64,10 @@ std::string interpreters(const facts::Snapshot& snapshot, const Style& style) {
                : !interpreter.legacy ? "not recorded"
                : *interpreter.legacy ? "legacy"
                                      : "isolated",
-               interpreter.finalizing == true ? "closing" : yes_no(interpreter.running_main), std::to_string(threads),
-               runs});
+               interpreter.finalizing == true ? "closing"
+               : interpreter.running_main     ? yes_no(interpreter.running_main)
+                                              : "not recorded",
+               std::to_string(threads), runs});
   }
   return table.text(style);
 }

@@ -131,17 +131,25 @@ void add_evidence(std::string& out, const Finding& finding, const Style& style, 
   }
 }
 
-void add_gaps(std::string& out, const Verdict& verdict, const Style& style, const Paint& paint) {
-  if (verdict.gaps.empty()) return;
-  out += "\n" + paint.bold("Not known") + "\n";
+// A gap matters here if it could change the verdict; the others are behind --verbose.
+bool matters(const facts::Gap& gap, const facts::Snapshot& snapshot, const Verdict& verdict) {
+  return verdict.finding.id.empty() || snapshot.target.kind == facts::TargetKind::core ||
+         std::find(gap.would_decide.begin(), gap.would_decide.end(), verdict.finding.id) != gap.would_decide.end();
+}
+
+void add_gaps(std::string& out, const facts::Snapshot& snapshot, const Verdict& verdict, const Style& style,
+              const Paint& paint) {
+  std::string lines;
   for (const auto& gap : verdict.gaps) {
+    if (!style.verbose && !matters(gap, snapshot, verdict)) continue;
     std::string shapes;
     for (const auto& id : gap.would_decide) shapes += (shapes.empty() ? "" : ", ") + id;
-    out += fill(fmt::format("{}: {}{}", printable(gap.what), printable(gap.why),
-                            shapes.empty() ? "" : " (would decide " + shapes + ")"),
-                style.width, 2, 2) +
-           "\n";
+    lines += fill(fmt::format("{}: {}{}", printable(gap.what), printable(gap.why),
+                              shapes.empty() ? "" : " (would decide " + shapes + ")"),
+                  style.width, 2, 2) +
+             "\n";
   }
+  if (!lines.empty()) out += "\n" + paint.bold("Not known") + "\n" + lines;
 }
 
 }  // namespace
@@ -159,7 +167,7 @@ std::string classify_text(const facts::Snapshot& snapshot, const Verdict& verdic
     out += "\n" + paint.bold(finding.id.starts_with("N") || finding.id.empty() ? "Next" : "Fix") + "\n" +
            fill(finding.advice, style.width, 2) + "\n";
   add_evidence(out, finding, style, paint);
-  add_gaps(out, verdict, style, paint);
+  add_gaps(out, snapshot, verdict, style, paint);
   out += "\n" + paint.dim("More: hang gil · hang signals · hang threads · hang channels · --format json") + "\n";
   return out;
 }
