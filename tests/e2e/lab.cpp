@@ -45,7 +45,9 @@ Lab read_lab(const json& row) {
   lab.settle_after = row.value("settle_after", std::map<std::string, std::string>{});
   lab.signals = row.value("signals", 0);
   lab.expect = read_expectation(row.at("expect"), json::object());
-  lab.expect_in_lldb = read_expectation(row["expect"], row.value("lldb", json::object()));
+  const json in_lldb = row.value("lldb", json::object());
+  lab.lldb = !in_lldb.is_boolean();
+  lab.expect_in_lldb = read_expectation(row["expect"], lab.lldb ? in_lldb : json::object());
   lab.expect_in_core = read_expectation(row["expect"], row.value("core", json::object()));
   lab.core = row.contains("core");
   lab.sigints = one_or_more<int>(row.at("sigints"));

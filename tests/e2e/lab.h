@@ -29,6 +29,7 @@ struct Lab {
   std::map<std::string, std::string> settle, settle_after;  // "main" or "blame" -> state (Settling)
   int signals = 0;                                          // SIGINTs before the look; negative: they stay pending
   Expectation expect, expect_in_lldb, expect_in_core;
+  bool lldb = true;          // false: attaching itself undoes it (LLDB lets a stopped process run when it detaches)
   std::vector<int> sigints;  // how many more end it; 0 = none
   bool core = false;         // one of those that are also looked at in a core
   std::string needs;         // "trio"

@@ -23,11 +23,11 @@ def ready(**facts):
     os.write(1, f"READY{words}\n".encode())
 
 
-def await_syscall(tid, numbers, deadline=30.0):
-    """Returns once thread `tid` of this process is blocked in one of the system calls `numbers`."""
+def await_syscall(tid, numbers, process="self", deadline=30.0):
+    """Returns once thread `tid` (of this process) is blocked in one of the system calls `numbers`."""
     until = time.monotonic() + deadline
     while True:
-        with open(f"/proc/self/task/{tid}/syscall") as file:
+        with open(f"/proc/{process}/task/{tid}/syscall") as file:
             word = file.read().split()[0]
         if word.isdigit() and int(word) in numbers:
             return
