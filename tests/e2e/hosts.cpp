@@ -26,7 +26,9 @@ std::string plugin() {
 constexpr const char* kClassify = "hang classify --format json";
 
 Report run_lldb(std::vector<std::string> before, const std::vector<std::string>& after) {
-  std::vector<std::string> command{lldb(), "-b", "--no-lldbinit", "-o", "plugin load " + plugin()};
+  // Symbol tables on demand: these tests attach hundreds of times.
+  std::vector<std::string> command{lldb(), "-b", "--no-lldbinit", "-o", "settings set target.preload-symbols false"};
+  command.insert(command.end(), {"-o", "plugin load " + plugin()});
   command.insert(command.end(), before.begin(), before.end());
   command.insert(command.end(), {"-o", kClassify});
   command.insert(command.end(), after.begin(), after.end());

@@ -157,7 +157,17 @@ TEST_P(Facts, ReadBackGiveTheSameVerdict) {
   EXPECT_EQ(saved.json->at("target").at("kind"), "facts");
 }
 
-INSTANTIATE_TEST_SUITE_P(Labs, Facts, testing::ValuesIn(patients(one_of_each_minor(), every)), patient_name);
+// JSON knows no CPython: each lab on the newest that can run it is enough.
+std::vector<Patient> facts_patients() {
+  std::vector<Patient> chosen;
+  for (Patient& patient : patients(one_of_each_minor(), every)) {
+    if (!chosen.empty() && chosen.back().lab.name == patient.lab.name) chosen.pop_back();
+    chosen.push_back(std::move(patient));
+  }
+  return chosen;
+}
+
+INSTANTIATE_TEST_SUITE_P(Labs, Facts, testing::ValuesIn(facts_patients()), patient_name);
 
 // --- LLDB --------------------------------------------------------------------------------------------------------
 
