@@ -54,6 +54,10 @@ Finding undetermined(const Case& c, std::vector<facts::Gap>& gaps) {
     missing = fmt::format("who holds the native lock that {} waits for with the GIL in hand",
                           process.thread_label(grip->holder->tid));
     shapes = {"G1", "G2"};
+  } else if (grip != nullptr && grip->grip == Grip::held && !c.graph.main_gets_gil()) {
+    missing = fmt::format("whether {}, which has the GIL, gives it up: a second sample of the running process",
+                          process.thread_label(grip->holder->tid));
+    shapes = {"S1", "G3", "N2"};
   } else if (const auto* loop = process.loop_of(main); loop != nullptr && loop->in_selector) {
     auto wait = loop_wait(process, c.graph, *loop);
     if (wait && !wait->workers.empty()) {

@@ -94,7 +94,10 @@ void judge_watch(const Process& process, GilGrip& grip, const facts::GilWatch& w
     return;
   }
   const auto* cpu = facts.thread_watch(grip.holder->tid);
-  const bool busy = cpu != nullptr && static_cast<double>(cpu->cpu_ns) / 1e6 >= kBusyShare * facts.watch.ms;
+  // It computes: it had its share of a CPU, or on a crowded machine wanted one all the time and never slept.
+  const bool busy = cpu != nullptr && cpu->cpu_ns > 0 &&
+                    (static_cast<double>(cpu->cpu_ns) / 1e6 >= kBusyShare * facts.watch.ms ||
+                     (cpu->running_reads == cpu->reads && cpu->voluntary_switches == 0));
   const bool asked = !grip.waiters.empty();
   grip.grip = Grip::held;
   // Asked and not given; or not asked, but inside one C call (or deaf), where nobody's asking would be heard.

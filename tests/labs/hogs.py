@@ -22,6 +22,13 @@ def await_main(where):
     await_syscall(os.getpid(), {"epoll": EPOLL, "sleep": NANOSLEEP}[where])
 
 
+def leave_signals_to_main():
+    """The kernel gives a signal to another thread while the main one has one pending; that would end a sleep or pause."""
+    import signal
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
 def regex(main_in="epoll", announce=True):
     await_main(main_in)
     if announce:
@@ -33,6 +40,7 @@ def native_sleep(main_in="epoll"):
     import ctypes
 
     sleep = ctypes.PyDLL(None).sleep  # PyDLL, unlike CDLL, keeps the GIL during the call
+    leave_signals_to_main()
     await_main(main_in)
     ready(blame=own_tid())
     sleep(1_000_000)  # BLAME
@@ -42,6 +50,7 @@ def native_pause(main_in="epoll"):
     import ctypes
 
     pause = ctypes.PyDLL(None).pause
+    leave_signals_to_main()
     await_main(main_in)
     ready(blame=own_tid())
     pause()  # BLAME
