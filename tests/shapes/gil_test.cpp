@@ -156,6 +156,22 @@ TEST(N2, BusyPythonCodeInMainIsNoHang) {
   EXPECT_EQ(verdict.ctrl_c.answer, Answer::yes);
 }
 
+TEST(N2, AWaiterWithoutACpuDependsOnTheGilLikeAnyOther) {
+  Patient patient;
+  patient.python_thread(101, "spinner").hog(101, 0).watched(50);
+  patient.thread(100).wait = {};
+  patient.thread(100).wait.kind = facts::WaitKind::none;
+  patient.facts().watch.gils[0].switches = 9;
+  EXPECT_EQ(classify(patient).finding.id, "N2");
+}
+
+TEST(N2, NativeCodeWithoutTheGilShowsByItsCpu) {
+  Patient patient;
+  patient.thread(100).wait = {};
+  patient.thread(100).wait.kind = facts::WaitKind::none;
+  EXPECT_EQ(classify(patient.watched(50)).finding.id, "N2");
+}
+
 TEST(I1, ParkedInterpretersAreListedAndAcquitted) {
   auto patient = starving();
   patient.interpreter(2).python_thread(102, "innocent", 2);

@@ -27,22 +27,30 @@ std::optional<Finding> slow_not_stuck(const Case& c) {
   const auto main = process.main_tid();
   const auto& waiting = c.graph.waiting(main);
   const int gil = process.main_gil();
-  const bool wants_gil = process.waits_for_gil(main).has_value();
+  // On a crowded machine a waiter that is due waits for a CPU, and is then seen as running without the GIL.
+  const bool runs = waiting.waker == Waker::running;
   std::string moved = movement(c, main);
   std::uint64_t mover = main;
-  if (moved.empty() && wants_gil && gil >= 0) {
+  if (moved.empty() && runs && gil >= 0) {
     const auto* watch = snapshot.gil_watch(gil);
     if (watch != nullptr && watch->switches > 0)
       moved = fmt::format("the GIL changed hands {} times in {}", watch->switches, duration(snapshot.watch.ms));
   }
   // A main thread that waits for a lock depends on the threads that can release it; one that sleeps on a date does not.
-  if (moved.empty() && (wants_gil || waiting.waker == Waker::none)) {
+  if (moved.empty() && (runs || waiting.waker == Waker::none)) {
     for (auto tid : c.graph.alive_besides(main)) {
       if (!moved.empty()) break;
       moved = movement(c, tid);
       mover = tid;
     }
   }
+  // Native code that has let go of the GIL shows only by its CPU time.
+  const auto* cpu = snapshot.thread_watch(main);
+  const bool holds = gil >= 0 && c.graph.grips()[gil].holder != nullptr && c.graph.grips()[gil].holder->tid == main;
+  if (moved.empty() && runs && !holds && cpu != nullptr &&
+      static_cast<double>(cpu->cpu_ns) / 1e6 > 0.2 * snapshot.watch.ms)
+    moved = fmt::format("{} computes outside of Python, {:.0f} ms CPU in {}", process.thread_label(main),
+                        static_cast<double>(cpu->cpu_ns) / 1e6, duration(snapshot.watch.ms));
   if (moved.empty()) return std::nullopt;
   auto finding = make_finding("N2", "slow-not-stuck", Confidence::likely);
   finding.summary = fmt::format("Not stuck: {}. It is busy or slow; a hang would not move.", moved);
