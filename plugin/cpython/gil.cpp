@@ -89,6 +89,34 @@ Result<void> read_gils(Reader& reader, const Runtime& runtime, facts::PythonFact
   return {};
 }
 
+void resolve_holders(facts::PythonFacts& python, Report& report) {
+  for (std::size_t i = 0; i < python.gils.size(); ++i) {
+    facts::GilFacts& gil = python.gils[i];
+    if (!gil.locked.value_or(false)) continue;
+    const facts::ThreadStateFacts* recorded = nullptr;
+    for (const facts::ThreadStateFacts& state : python.thread_states)
+      if (gil.last_holder == state.address) recorded = &state;
+    if (recorded != nullptr && recorded->attached.value_or(true)) continue;
+    // take_gil records the holder; PyThreadState_Swap up to 3.12 passes the GIL on to another thread state of the same
+    // thread without it (Python/pystate.c). The one that is attached is the one that runs.
+    const facts::ThreadStateFacts* attached = nullptr;
+    int others = 0;
+    for (const facts::ThreadStateFacts& state : python.thread_states) {
+      const auto& sharers = gil.interpreters;
+      if (!state.attached.value_or(false) ||
+          std::find(sharers.begin(), sharers.end(), state.interpreter) == sharers.end())
+        continue;
+      if (recorded != nullptr && state.tid != recorded->tid) continue;
+      attached = &state;
+      ++others;
+    }
+    if (others != 1) continue;
+    gil.last_holder = attached->address;
+    report.reading(fmt::format("gil.{}.holder", i), "the attached PyThreadState of the GIL's last holder",
+                   RemoteAddr(attached->address), std::to_string(attached->tid), facts::Source::table);
+  }
+}
+
 void judge_drop_requests(Reader& reader, facts::PythonFacts& python) {
   // Up to 3.12 take_gil sets the request on the waiter's own interpreter (SET_GIL_DROP_REQUEST(interp) in
   // Python/ceval_gil.c), so a holder in another interpreter that shares the GIL never sees it. 3.13 sets a bit in the

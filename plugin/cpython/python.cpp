@@ -151,6 +151,8 @@ Result<void> Python::read(facts::Snapshot& snapshot) {
   python.main_tid = read_main_tid(*reader_, runtime_, python);
   report_states(*reader_, python, report);
   correct_threads(*reader_, runtime_, python, report);
+  report_gils(*reader_, python, report);
+  resolve_holders(python, report);
   judge_drop_requests(*reader_, python);
   for (facts::ThreadStateFacts& state : python.thread_states) {
     if (auto frames = read_frames(*reader_, state); !frames)
@@ -159,7 +161,6 @@ Result<void> Python::read(facts::Snapshot& snapshot) {
   }
   read_thread_names(*reader_, python, report);
   read_signals(*reader_, runtime_, python, report);
-  report_gils(*reader_, python, report);
   python.providers = layout_->providers_used();
   return still_there();
 }

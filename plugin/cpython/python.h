@@ -24,7 +24,8 @@ struct Local {
   RemoteAddr value;  // NULL if unbound
 };
 
-// The few words of a GIL that the watch re-reads.
+// The few words of a GIL that the watch re-reads, as they are in memory: GilFacts::last_holder may name another thread
+// state of the same thread, the one that runs.
 struct GilWords {
   bool locked = false;
   std::uint64_t last_holder = 0, switch_number = 0;

@@ -36,6 +36,8 @@ Result<std::vector<facts::InterpreterFacts>> read_interpreters(Reader& reader, c
 // gil.cpp: the distinct GILs, main's first, and each interpreter's index into them.
 Result<void> read_gils(Reader& reader, const Runtime& runtime, facts::PythonFacts& python);
 Result<facts::GilFacts> read_gil(Reader& reader, RemoteAddr gil);
+// Needs thread states: puts the thread state that has a GIL in the place of one that only took it for the same thread.
+void resolve_holders(facts::PythonFacts& python, Report& report);
 // Needs thread states: would the holder's eval loop notice a waiter?
 void judge_drop_requests(Reader& reader, facts::PythonFacts& python);
 
