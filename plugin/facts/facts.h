@@ -227,7 +227,7 @@ struct InterpreterFacts {
   int gil = -1;                 // index into PythonFacts::gils
   std::optional<bool> own_gil;  // 3.12+
   std::optional<bool> shares_main_gil;
-  std::optional<bool> legacy;          // configured like Py_NewInterpreter; absent on 3.11: not recorded
+  std::optional<bool> legacy;          // configured like Py_NewInterpreter; on 3.11: a subinterpreter not isolated
   std::optional<bool> running_main;    // somebody is inside exec()/call() on it (3.13+ threads.main)
   std::optional<std::int64_t> whence;  // 3.13+: _PyInterpreterState_WHENCE_*
   std::optional<bool> finalizing;
