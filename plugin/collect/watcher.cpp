@@ -68,7 +68,18 @@ facts::Watch Watcher::run(milliseconds interval, milliseconds most) {
     const auto passed = Clock::now() - begin;
     if (passed >= most || (passed >= interval && !looks_stuck())) break;
   }
+  look_closely();
   return result(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+}
+
+// A holder of the main interpreter's GIL that was never seen to move: one endless call, or many short ones.
+void Watcher::look_closely() {
+  constexpr std::chrono::milliseconds kClosely{60};
+  if (gils_.empty() || gils_.front().seen.locked_reads != gils_.front().seen.reads) return;
+  auto state = states_.find(gils_.front().last.last_holder);
+  if (state == states_.end() || state->second.seen.changes > 0) return;
+  ++state->second.seen.reads;
+  if (python_.instruction_moves(state->first, kClosely).value_or(true)) ++state->second.seen.changes;
 }
 
 void Watcher::sample() {

@@ -40,6 +40,7 @@ class Watcher {
   void sample_states();
   void sample_gils();
   [[nodiscard]] bool looks_stuck() const;
+  void look_closely();
   [[nodiscard]] facts::Watch result(double ms) const;
 
   cpython::Python& python_;

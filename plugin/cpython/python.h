@@ -2,6 +2,7 @@
 // signal state and objects. Reads only; every walk has a budget.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -60,6 +61,9 @@ class Python {
   Result<GilWords> gil_words(const facts::GilFacts& gil);
   Result<Progress> progress(std::uint64_t tstate);
   Result<RemoteAddr> current_frame(std::uint64_t tstate);
+  // Reads the innermost frame's instruction as fast as it can, for `most` or until it moves. A thread that makes one
+  // short C call after the other stands at the call nearly always; this sees the moments between.
+  Result<bool> instruction_moves(std::uint64_t tstate, std::chrono::microseconds most);
 
   // Locals of a frame by name (fast locals, cells and free variables resolved), bounded.
   Result<std::vector<Local>> locals(RemoteAddr frame);

@@ -1,5 +1,6 @@
 // The cheap re-reads of Python: GIL words and where a thread state stands.
 #include <algorithm>
+#include <chrono>
 
 #include "cpython/readers.h"
 
@@ -73,6 +74,24 @@ Result<Progress> Python::progress(std::uint64_t tstate) {
   }
   progress.locals = digest.value();
   return progress;
+}
+
+Result<bool> Python::instruction_moves(std::uint64_t tstate, std::chrono::microseconds most) {
+  auto frame = current_frame(tstate);
+  if (!frame) return frame.error();
+  auto first = instruction_of_frame(*reader_, *frame);
+  if (!first) return first.error();
+  constexpr const char* kFrame = "_PyInterpreterFrame";
+  auto at = reader_->address(kFrame, reader_->has(kFrame, "instr_ptr") ? "instr_ptr" : "prev_instr", *frame);
+  if (!at) return at.error();
+  const auto end = std::chrono::steady_clock::now() + most;
+  do {
+    // Past the cache, a word at a time: a microsecond each, so that the moments between two short calls are seen too.
+    auto now = read_value<std::uint64_t>(*target_, *at, "_PyInterpreterFrame.instr_ptr");
+    if (!now) return now.error();
+    if (*now != *first) return true;
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
 }
 
 }  // namespace hang::cpython
