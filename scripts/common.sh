@@ -20,15 +20,13 @@ find_lldb() {
   command -v lldb || true
 }
 
-# The newest supported CPython of the machine.
+# The newest supported CPython of the machine: pyenv's, selected or not, and those in PATH.
 find_python() {
   local python
-  for python in python3.13 python3.12 python3.11 python3; do
-    python=$(command -v "$python" || true)
-    [[ -n $python ]] || continue
-    # pyenv's shims are in PATH for versions that are not selected, too.
+  for python in $(printf '%s\n' "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[123].*/bin/python3 | sort -rV) \
+    python3.13 python3.12 python3.11 python3; do
     if "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
-      echo "$python"
+      command -v "$python"
       return
     fi
   done

@@ -35,9 +35,9 @@ const char* to_string(ErrorKind kind);
 // What went wrong, where, and while reading which field.
 struct Error {
   ErrorKind kind = ErrorKind::inconsistent;
-  std::string message;                   // one line, for people, no trailing full stop
-  std::optional<RemoteAddr> address{};   // in the target, if the failure has one
-  std::string field{};                   // "PyThreadState.native_thread_id", or empty
+  std::string message;                  // one line, for people, no trailing full stop
+  std::optional<RemoteAddr> address{};  // in the target, if the failure has one
+  std::string field{};                  // "PyThreadState.native_thread_id", or empty
 
   // "cannot read PyThreadState.next at 0x7f..: message"
   [[nodiscard]] std::string describe() const;
@@ -47,8 +47,8 @@ struct Error {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}       // NOLINT(google-explicit-constructor)
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}   // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   [[nodiscard]] bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }

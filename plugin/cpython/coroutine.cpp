@@ -1,8 +1,7 @@
 #include "cpython/coroutine.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "base/budget.h"
 #include "cpython/readers.h"
