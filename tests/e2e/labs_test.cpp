@@ -1,9 +1,12 @@
 // Every lab on every CPython, through every host: the same words, and Ctrl-C does what was said.
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "expectation.h"
@@ -136,6 +139,66 @@ TEST_P(CtrlC, DoesWhatWasSaid) {
 INSTANTIATE_TEST_SUITE_P(Labs, CtrlC,
                          testing::ValuesIn(patients(one_of_each_minor(),
                                                     [](const Lab& lab) { return lab.sigints.size() == 1; })),
+                         patient_name);
+
+// A hog that gets a fraction of a CPU holds the GIL all the same, and hang looks at it from the same loaded machine:
+// "cannot know yet" is an answer, "not hung" is not.
+class Starved : public LabTest {
+ protected:
+  void SetUp() override {
+    LabTest::SetUp();
+    if (!patient_) return;
+    ASSERT_EQ(sched_getaffinity(0, sizeof allowed_, &allowed_), 0);
+    for (const auto& task : fs::directory_iterator("/proc/" + pid_text() + "/task"))
+      pin(std::stoi(task.path().filename()));
+    pin(0);  // inherited by the rivals and by hang
+    for (int i = 0; i < 5; ++i) rivals_.push_back(start_rival());
+  }
+  void TearDown() override {
+    for (const pid_t rival : rivals_) {
+      kill(rival, SIGKILL);
+      waitpid(rival, nullptr, 0);
+    }
+    if (patient_) sched_setaffinity(0, sizeof allowed_, &allowed_);
+    LabTest::TearDown();
+  }
+
+ private:
+  // To the first CPU that we may use.
+  void pin(pid_t tid) const {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++cpu)
+      if (CPU_ISSET(cpu, &allowed_)) CPU_SET(cpu, &one);
+    EXPECT_EQ(sched_setaffinity(tid, sizeof one, &one), 0);
+  }
+  static pid_t start_rival() {
+    const pid_t rival = fork();
+    if (rival == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      for (volatile unsigned spins = 0;;) spins = spins + 1;
+    }
+    return rival;
+  }
+
+  cpu_set_t allowed_{};
+  std::vector<pid_t> rivals_;
+};
+
+TEST_P(Starved, IsNotCalledHealthy) {
+  const Report report = classify_in_cli({"-p", pid_text()});
+  ASSERT_TRUE(report.json) << report.command.out << report.command.err;
+  Expectation expect = lab().expect;
+  expect.ids.emplace_back("");
+  expect_verdict(*report.json, expect, *patient_);
+}
+
+INSTANTIATE_TEST_SUITE_P(Labs, Starved,
+                         testing::ValuesIn(patients(one_of_each_minor(),
+                                                    [](const Lab& lab) {
+                                                      return lab.settle.count("blame") > 0 &&
+                                                             lab.settle.at("blame") == "cpu";
+                                                    })),
                          patient_name);
 
 class Facts : public LabTest {
