@@ -34,6 +34,13 @@ bool may_descend(Stat stat, std::uint64_t ancestor, std::string& scratch) {
   return true;
 }
 
+std::string cmdline_of(std::uint64_t pid, std::string& scratch) {
+  const auto process = ProcDir::open_process(pid);
+  if (!process) return {};
+  const auto file = process->read("cmdline", scratch);
+  return file ? std::string(file->text) : std::string();
+}
+
 std::string comm_of(std::uint64_t pid, std::string& scratch) {
   const auto process = ProcDir::open_process(pid);
   if (!process) return {};
@@ -64,6 +71,11 @@ void HolderSearch::add_own(std::uint64_t pid, const std::string& comm, const std
   }
 }
 
+// Before the process was forked from it: both still run the same program then.
+bool HolderSearch::may_have_opened(std::uint64_t pid, std::string& scratch) const {
+  return forked_from_ && cmdline_of(pid, scratch) == *forked_from_;
+}
+
 void HolderSearch::refuse(std::uint64_t pid, std::string& scratch) {
   const auto stat = stat_of(pid, scratch);
   // A kernel thread holds no files and a zombie none any more, whatever their fd directory's permissions say.
@@ -71,7 +83,7 @@ void HolderSearch::refuse(std::uint64_t pid, std::string& scratch) {
   const std::string name = fmt::format("{} {}", pid, stat->comm);
   const bool other_session = session_ && stat->session && *session_ != *stat->session;
   const bool older = starttime_ && stat->starttime && *stat->starttime < *starttime_;
-  if (other_session && (older || !may_descend(*stat, pid_, scratch))) {
+  if (older ? !may_have_opened(pid, scratch) : other_session && !may_descend(*stat, pid_, scratch)) {
     if (strangers_++ == 0) stranger_ = name;
   } else {
     if (relatives_++ == 0) relative_ = name;
@@ -123,6 +135,7 @@ void HolderSearch::scan_others(const ProcDir& process, std::uint64_t pid, std::c
     const Stat stat = parse_stat(file->text);
     session_ = stat.session;
     starttime_ = stat.starttime;
+    if (stat.forked_only()) forked_from_ = cmdline_of(pid, scratch);
   }
   const auto proc = ProcDir::open_all();
   if (!proc) {

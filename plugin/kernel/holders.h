@@ -2,9 +2,10 @@
 //
 // Some tables may not be read: for a user who is not root those of every other user, and for root still a few (init in
 // a sandbox). Such a process is told apart by kinship. A descriptor travels by fork(); the sending of one over a unix
-// socket apart, a process that is no descendant and in another session has none of what the program itself opened
-// (and did not inherit: close-on-exec tells). So "unread stranger" leaves an answer that says what it assumes, while
-// "unread relative" leaves none.
+// socket apart, a process that was there before this one, or that is no descendant and in another session, has none of
+// what the program itself opened (and did not inherit over exec(): close-on-exec tells). Where there was no exec() the
+// program may have opened it in an older process; that one then still has the command line. So "unread stranger" leaves
+// an answer that says what it assumes, while "unread relative" leaves none.
 #pragma once
 
 #include <chrono>
@@ -53,6 +54,7 @@ class HolderSearch {
  private:
   void scan_process(const ProcDir& proc, std::uint64_t pid, std::string& scratch);
   void refuse(std::uint64_t pid, std::string& scratch);
+  [[nodiscard]] bool may_have_opened(std::uint64_t pid, std::string& scratch) const;
   void add(Found& found, facts::Holder holder);
 
   std::unordered_map<std::string, Found> found_;
@@ -60,7 +62,8 @@ class HolderSearch {
   std::uint64_t pid_ = 0;
   std::optional<std::int64_t> session_;
   std::optional<std::uint64_t> starttime_;
-  std::string failure_;  // the search itself was cut short
+  std::optional<std::string> forked_from_;  // the command line of a process that was forked and did not exec()
+  std::string failure_;                     // the search itself was cut short
   // Processes whose fd table may not be read, and one of each kind by name: "1 systemd".
   std::size_t relatives_ = 0, strangers_ = 0;
   std::string relative_, stranger_;

@@ -9,6 +9,11 @@ bool Stat::kernel_thread() const {
   return flags && (*flags & kKernelThread) != 0;
 }
 
+bool Stat::forked_only() const {
+  constexpr std::uint64_t kForkNoExec = 0x00000040;  // PF_FORKNOEXEC (include/linux/sched.h)
+  return flags && (*flags & kForkNoExec) != 0;
+}
+
 Stat parse_stat(std::string_view text) {
   Stat stat;
   // The command is the only field that may contain blanks and parentheses.

@@ -17,6 +17,8 @@ struct Stat {
   // Zombie or dead: no memory and no open files any more.
   [[nodiscard]] bool ended() const { return state == 'Z' || state == 'X' || state == 'x'; }
   [[nodiscard]] bool kernel_thread() const;
+  // Runs the program of the process that forked it: no exec() since.
+  [[nodiscard]] bool forked_only() const;
 };
 
 Stat parse_stat(std::string_view text);

@@ -82,9 +82,9 @@ std::optional<std::pair<std::uint64_t, lldb::SBType>> find_field(lldb::SBType ty
 
 }  // namespace
 
-LldbTarget::LldbTarget(lldb::SBTarget target, lldb::SBProcess process)
-    : target_(std::move(target)),
-      process_(std::move(process)),
+LldbTarget::LldbTarget(const lldb::SBTarget& target, const lldb::SBProcess& process)
+    : target_(target),
+      process_(process),
       kind_(kind_of(process_)),
       pid_(process_.GetProcessID()),
       stop_id_(process_.GetStopID()),

@@ -16,7 +16,7 @@ namespace hang::lldb_host {
 class LldbTarget : public Target {
  public:
   // `process` must be stopped. It is neither run nor written to, and the selected thread and frame are left alone.
-  LldbTarget(lldb::SBTarget target, lldb::SBProcess process);
+  LldbTarget(const lldb::SBTarget& target, const lldb::SBProcess& process);
 
   [[nodiscard]] TargetKind kind() const override { return kind_; }
   [[nodiscard]] std::uint64_t pid() const override { return pid_; }

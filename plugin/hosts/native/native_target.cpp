@@ -158,7 +158,7 @@ Result<std::vector<MappedModule>> NativeTarget::find_modules() {
 
 // A path that opens the mapped file itself: it may have been replaced or deleted, or lie in another mount namespace.
 std::string NativeTarget::open_path_of(const MappedModule& found, const std::string& executable) const {
-  const std::string in_root = proc("root") + found.module.path;
+  std::string in_root = proc("root") + found.module.path;
   struct stat status {};
   // Not the device: btrfs and overlayfs show another one in maps than stat does.
   if (stat(in_root.c_str(), &status) == 0 && status.st_ino == found.head.inode) return in_root;

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <gmock/gmock.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -140,31 +141,60 @@ TEST(Pipes, WithoutBorrowing) {
   EXPECT_FALSE(kernel::read_pipe(powerless, *fds, fd).ok());
 }
 
-// What one who is not root sees of a pair that he opened himself, and of one that he may have inherited: bit 0 and 1 of
-// the exit status say whether all holders are known. The processes of others are all unreadable for him.
-int look_as_nobody(bool own_session) {
-  const pid_t pid = fork();
-  if (pid != 0) {
-    int status = 0;
-    waitpid(pid, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-  if (own_session) setsid();
-  if (setgroups(0, nullptr) != 0 || setgid(65534) != 0 || setuid(65534) != 0) _exit(100);
-  prctl(PR_SET_DUMPABLE, 1);  // setuid() took our own /proc directory from us
+// Of a pair that a process opened itself and of one that it may have inherited: bit 0 and 1 say whether all holders are
+// known to it, bit 2 that it saw no gap.
+int look_at_own_pipes() {
   auto [reader, writer] = make_pipe();
   auto [old_reader, old_writer] = make_pipe();
   fcntl(old_writer.get(), F_SETFD, 0);
   Snapshot snapshot;
-  if (!kernel::read_fds(own_pid(), snapshot)) _exit(101);
+  if (!kernel::read_fds(own_pid(), snapshot)) return 101;
   const auto known = [&](int fd) { return snapshot.fd(fd) && snapshot.fd(fd)->pipe->holders_complete ? 1 : 0; };
-  _exit(known(reader.get()) | known(old_reader.get()) << 1 | (snapshot.gaps.empty() ? 4 : 0));
+  return known(reader.get()) | known(old_reader.get()) << 1 | (snapshot.gaps.empty() ? 4 : 0);
 }
 
-TEST(Pipes, UnreadableStrangersAndRelatives) {
+int exit_status_of(pid_t pid) {
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// One who is not root: the processes of others are all unreadable for him.
+int look_as_nobody(bool own_session) {
+  const pid_t pid = fork();
+  if (pid != 0) return exit_status_of(pid);
+  if (own_session) setsid();
+  if (setgroups(0, nullptr) != 0 || setgid(65534) != 0 || setuid(65534) != 0) _exit(100);
+  prctl(PR_SET_DUMPABLE, 1);  // setuid() took our own /proc directory from us
+  _exit(look_at_own_pipes());
+}
+
+// root with fewer capabilities than the test, which is unreadable then, in a program of its own.
+int look_after_exec(const char* test) {
+  const pid_t pid = fork();
+  if (pid != 0) return exit_status_of(pid);
+  prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE);
+  prctl(PR_CAPBSET_DROP, CAP_SYS_BOOT);
+  const std::string filter = std::string("--gtest_filter=") + test;
+  execl("/proc/self/exe", "kernel_test", filter.c_str(), "--gtest_also_run_disabled_tests", nullptr);
+  _exit(102);
+}
+
+// Not a test: what look_after_exec() runs.
+TEST(Pipes, DISABLED_ExitWithWhatIsKnown) {
+  _exit(look_at_own_pipes());
+}
+
+TEST(Pipes, UnreadableProcessThatForkedThisOneMayHaveThem) {
   if (getuid() != 0) GTEST_SKIP() << "needs root to become nobody";
-  EXPECT_EQ(look_as_nobody(true), 1) << "strangers have nothing that this program opened; the gap says so";
-  EXPECT_EQ(look_as_nobody(false), 0) << "the test, of the same session, may have it";
+  EXPECT_EQ(look_as_nobody(true), 0) << "the test may have opened it, in the same program";
+  EXPECT_EQ(look_as_nobody(false), 0);
+}
+
+TEST(Pipes, UnreadableProcessFromBeforeExecHasNothingOpenedSince) {
+  if (getuid() != 0) GTEST_SKIP() << "needs root to give up CAP_SYS_PTRACE";
+  EXPECT_EQ(look_after_exec("Pipes.DISABLED_ExitWithWhatIsKnown"), 1)
+      << "of the pair that it opened itself all is known, of the other it is not; the gap says so";
 }
 
 TEST(Pipes, ReopenedNumberIsNotTheSameFile) {
