@@ -97,7 +97,7 @@ class Collector {
   Collector(Target& target, const Options& options) : target_(target), options_(options) {}
 
   Result<Snapshot> run() {
-    auto opened = Python::open(target_);
+    auto opened = Python::open(target_, {options_.assumed_minor});
     if (!opened) return opened.error();
     python_ = std::move(*opened);
     auto snapshot = sample();

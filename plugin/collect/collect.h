@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 
 #include "base/result.h"
 #include "facts/facts.h"
@@ -12,6 +13,8 @@ namespace hang::collect {
 struct Options {
   // Time between the first and the last sample; 0 = one sample. A target that is stopped or a core gets one sample.
   std::chrono::milliseconds interval{50};
+  // Read the target as this CPython 3.N; otherwise as what it says it is.
+  std::optional<int> assumed_minor;
 };
 
 // Errors end the collection only if there is nothing to classify: no process, no permission, not Python, a version

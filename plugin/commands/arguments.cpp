@@ -34,6 +34,18 @@ CLI::Option* bind_interval(CLI::App& app, const std::string& flags, Arguments& a
       ->check(CLI::Range(std::int64_t{0}, kMaxIntervalMs).description(""));
 }
 
+// Whether that CPython has a layout is for the reader of the target to say.
+CLI::Option* bind_assumed(CLI::App& app, const std::string& flags, Arguments& arguments) {
+  const auto is_version = [](const std::string& word) {
+    const bool digits = word.size() <= 4 && word.find_first_not_of("0123456789", 2) == std::string::npos;
+    return word.starts_with("3.") && word.size() > 2 && digits ? "" : "a version like 3.13 is wanted, not " + word;
+  };
+  return app
+      .add_option_function<std::string>(
+          flags, [&arguments](const std::string& word) { arguments.assumed_minor = std::stoi(word.substr(2)); })
+      ->check(CLI::Validator(is_version, ""));
+}
+
 // An option whose value is one of a few words.
 template <typename Enum>
 CLI::Option* bind_choice(CLI::App& app, const std::string& flags, Enum& out,
@@ -71,6 +83,12 @@ std::vector<Option> options() {
        report,
        false,
        bind_interval},
+      {{"--assume-python", "3.N",
+        "Read the process as CPython 3.N, whatever it says it is; the report says so. For builds that are not known "
+        "here, at your own risk."},
+       report,
+       false,
+       bind_assumed},
       {{"--format", "text|json", "Text for people (default) or JSON for programs."},
        report,
        false,

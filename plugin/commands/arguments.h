@@ -20,6 +20,7 @@ struct Arguments {
   std::optional<std::uint64_t> pid;   // -p
   std::string facts_file, save_file;  // "" = not given
   std::chrono::milliseconds interval{50};
+  std::optional<int> assumed_minor;  // 11 of --assume-python 3.11
   Format format = Format::text;
   Color color = Color::automatic;
   bool verbose = false;

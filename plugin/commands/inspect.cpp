@@ -62,6 +62,7 @@ Result<facts::Snapshot> load_facts(const std::string& path) {
 Result<facts::Snapshot> collect_from(Target& target, std::string host_name, const Arguments& arguments) {
   collect::Options options;
   options.interval = arguments.interval;
+  options.assumed_minor = arguments.assumed_minor;
   auto snapshot = collect::collect(target, options);
   if (snapshot) snapshot->target.host = std::move(host_name);
   return snapshot;

@@ -16,15 +16,34 @@ bool is_suspendable(const std::string& type) {
   return type == "coroutine" || type == "generator" || type == "async_generator";
 }
 
-// The object that a suspended frame awaits is on top of its value stack (_PyGen_yf, Objects/genobject.c, 3.11 to 3.13).
-Result<RemoteAddr> awaited(Reader& reader, RemoteAddr frame) {
+// The value that a suspended frame has `depth` below the top of its value stack; NULL if it has none.
+Result<RemoteAddr> on_stack(Reader& reader, RemoteAddr frame, std::uint64_t depth) {
   constexpr const char* kFrame = "_PyInterpreterFrame";
-  auto top = reader.signed_number(kFrame, "stacktop", frame);
-  if (!top) return top.error();
-  if (*top <= 0 || *top > 65'536) return RemoteAddr();  // nothing there, or it is executing (-1)
+  constexpr std::uint64_t kMaxStack = 65'536;
   auto slots = reader.address(kFrame, "localsplus", frame);
   if (!slots) return slots.error();
-  return reader.pointer_at(slots->field(8 * static_cast<std::uint64_t>(*top - 1)), "_PyInterpreterFrame.localsplus");
+  std::uint64_t count = 0;  // of the slots that are filled, local variables first
+  if (reader.has(kFrame, "stackpointer")) {
+    auto end = reader.pointer(kFrame, "stackpointer", frame);
+    if (!end) return end.error();
+    if (*end < *slots) return RemoteAddr();  // NULL while it runs
+    count = (end->raw() - slots->raw()) / 8;
+  } else {
+    auto top = reader.signed_number(kFrame, "stacktop", frame);
+    if (!top) return top.error();
+    if (*top <= 0) return RemoteAddr();  // nothing there, or it is executing (-1)
+    count = static_cast<std::uint64_t>(*top);
+  }
+  if (count <= depth || count > kMaxStack) return RemoteAddr();
+  auto value = reader.pointer_at(slots->field(8 * (count - 1 - depth)), "_PyInterpreterFrame.localsplus");
+  if (!value) return value;
+  return reader.untagged(value->raw());
+}
+
+// The object that a suspended frame awaits: on top of its value stack (_PyGen_yf, Objects/genobject.c, 3.11 to 3.14),
+// in 3.15 below the index that FOR_ITER and SEND keep for virtual iterators.
+Result<RemoteAddr> awaited(Reader& reader, RemoteAddr frame) {
+  return on_stack(reader, frame, 0);
 }
 
 }  // namespace

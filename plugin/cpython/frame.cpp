@@ -31,7 +31,7 @@ Result<RawFrame> read_raw(Reader& reader, RemoteAddr at) {
   RawFrame frame;
   auto code = reader.pointer(kFrame, code_member(reader), at);
   if (!code) return code.error();
-  frame.code = *code;
+  frame.code = reader.untagged(code->raw());
   auto previous = reader.pointer(kFrame, "previous", at);
   if (!previous) return previous.error();
   frame.previous = *previous;
@@ -50,8 +50,9 @@ Result<RawFrame> read_raw(Reader& reader, RemoteAddr at) {
 }
 
 bool belongs_to_c(Reader& reader, const RawFrame& frame) {
-  // No such owner before 3.12; -2 is no owner at all.
-  return frame.owner == reader.constant("FRAME_OWNED_BY_CSTACK", -2);
+  // No such owners before 3.12 and 3.14; -2 is no owner at all.
+  return frame.owner == reader.constant("FRAME_OWNED_BY_CSTACK", -2) ||
+         frame.owner == reader.constant("FRAME_OWNED_BY_INTERPRETER", -2);
 }
 
 // _PyFrame_IsIncomplete (Include/internal/pycore_frame.h): part way through making cells or a generator, or the

@@ -1,4 +1,4 @@
-// Instance attributes, in every form in which CPython 3.11 to 3.13 stores them.
+// Instance attributes, in every form in which CPython 3.11 to 3.15 stores them.
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -12,6 +12,8 @@ namespace {
 Error no_attribute(RemoteAddr object, const std::string& name) {
   return Error{ErrorKind::absent_field, "no such attribute", object, name};
 }
+
+constexpr std::uint64_t kMaxBasicSize = 1 << 20;  // of an instance without its items, in bytes
 
 // A word before the object ("pre-header"), at a negative offset that the layout knows as a constant.
 Result<RemoteAddr> pre_header(Reader& reader, RemoteAddr object, const char* constant) {
@@ -55,13 +57,16 @@ Result<RemoteAddr> Objects::inline_values(RemoteAddr object, RemoteAddr type, st
     // _PyDictOrValues_SetValues stores the pointer minus one.
     return (either->raw() & 1) != 0 ? Result<RemoteAddr>(RemoteAddr(either->raw() + 1)) : Result<RemoteAddr>(none);
   }
-  auto offset = layout.constant("inline_values");
-  if (!offset || (flags & static_cast<std::uint64_t>(reader_->constant("Py_TPFLAGS_INLINE_VALUES", 0))) == 0)
-    return none;
-  const RemoteAddr values = object.field(static_cast<std::uint64_t>(*offset));
+  // 3.13+: behind the object (_PyObject_InlineValues, Include/internal/pycore_object.h).
+  if ((flags & static_cast<std::uint64_t>(reader_->constant("Py_TPFLAGS_INLINE_VALUES", 0))) == 0) return none;
+  auto size = reader_->number("PyTypeObject", "tp_basicsize", type);
+  if (!size) return size.error();
+  if (*size == 0 || *size > kMaxBasicSize)
+    return Error{ErrorKind::inconsistent, fmt::format("an object of {} bytes", *size), type,
+                 "PyTypeObject.tp_basicsize"};
+  const RemoteAddr values = object.field(*size);
   auto valid = reader_->number("PyDictValues", "valid", values);
   if (!valid) return valid.error();
-  static_cast<void>(type);
   return *valid != 0 ? Result<RemoteAddr>(values) : Result<RemoteAddr>(none);
 }
 

@@ -36,7 +36,7 @@ Result<Slots> read_slots(Reader& reader, RemoteAddr frame) {
   std::vector<std::uint64_t> raw(slots.names.size());
   if (auto done = reader.bytes(*first, std::as_writable_bytes(std::span(raw)), "_PyInterpreterFrame.localsplus"); !done)
     return done.error();
-  for (const std::uint64_t value : raw) slots.values.emplace_back(value);
+  for (const std::uint64_t value : raw) slots.values.push_back(reader.untagged(value));
   return slots;
 }
 

@@ -120,12 +120,10 @@ Python::Python(Target& target, Runtime runtime, std::unique_ptr<layout::Layout> 
 
 Python::~Python() = default;
 
-Result<std::unique_ptr<Python>> Python::open(Target& target) {
-  auto runtime = find_runtime(target);
-  if (!runtime) return runtime.error();
-  auto layout = layout::Layout::choose(target, *runtime);
+Result<std::unique_ptr<Python>> Python::open_runtime(Target& target, const Runtime& runtime) {
+  auto layout = layout::Layout::choose(target, runtime);
   if (!layout) return layout.error();
-  std::unique_ptr<Python> python(new Python(target, std::move(*runtime), std::move(*layout)));
+  std::unique_ptr<Python> python(new Python(target, runtime, std::move(*layout)));
 
   Reader& reader = python->reader();
   auto lists = read_lists_of_moving_target(reader, python->runtime_);
@@ -133,6 +131,39 @@ Result<std::unique_ptr<Python>> Python::open(Target& target) {
   if (auto fits = check_ranges(reader, *lists); !fits) return fits.error();
   if (auto fits = check_signals(reader, python->runtime_); !fits) return fits.error();
   return python;
+}
+
+Result<std::unique_ptr<Python>> Python::open(Target& target, const RuntimeOptions& options) {
+  auto runtimes = find_runtimes(target, options);
+  if (!runtimes) return runtimes.error();
+  // A process may have two libpythons; one that was never initialized is no runtime.
+  std::unique_ptr<Python> chosen;
+  std::optional<Error> first_error;
+  for (const Runtime& runtime : *runtimes) {
+    auto python = open_runtime(target, runtime);
+    if (!python) {
+      if (!first_error) first_error = python.error();
+    } else if (chosen) {
+      chosen->other_runtimes_.push_back(fmt::format("CPython {} in {}", runtime.version, runtime.module.path));
+    } else {
+      chosen = std::move(*python);
+    }
+  }
+  if (!chosen) return *first_error;
+  return chosen;
+}
+
+// What the reader of a report must know of how the runtime was chosen.
+void Python::report_choice(Report& report) const {
+  if (runtime_.assumed)
+    report.gap(
+        "whether the layout fits",
+        Error{ErrorKind::unsupported_version,
+              fmt::format("CPython {} was read as 3.{}, as --assume-python asked", runtime_.version, runtime_.minor())},
+        {});
+  for (const std::string& other : other_runtimes_)
+    report.gap("what the process' other Python runtime does",
+               Error{ErrorKind::budget, fmt::format("only one is looked at, and {} is another", other)}, {});
 }
 
 void Python::refresh() {
@@ -146,6 +177,7 @@ Result<void> Python::read(facts::Snapshot& snapshot) {
   facts::PythonFacts& python = snapshot.python.emplace(std::move(*lists));
   Report report(snapshot);
   fill_identity(python, runtime_);
+  report_choice(report);
   if (auto finalizing = reader_->pointer("_PyRuntimeState", "_finalizing", runtime_.address))
     python.finalizing = static_cast<bool>(*finalizing);
   python.main_tid = read_main_tid(*reader_, runtime_, python);

@@ -38,12 +38,15 @@ struct Progress {
   bool operator==(const Progress&) const = default;
 };
 
+class Report;
+
 class Python {
  public:
   // Finds the runtime, chooses the layout, and checks that it fits (interpreter list closed and containing a main
   // one, thread states pointing back to their interpreter, GIL words in range; 3.13+: shipped table against
   // _Py_DebugOffsets). A layout that does not fit is `inconsistent` naming the field: no guess is made.
-  static Result<std::unique_ptr<Python>> open(Target& target);
+  // Of two runtimes in one process the likelier that is initialized; the report says that there is another.
+  static Result<std::unique_ptr<Python>> open(Target& target, const RuntimeOptions& options = {});
   Python(const Python&) = delete;
   Python& operator=(const Python&) = delete;
   ~Python();
@@ -78,12 +81,15 @@ class Python {
 
  private:
   Python(Target& target, Runtime runtime, std::unique_ptr<layout::Layout> layout);
+  static Result<std::unique_ptr<Python>> open_runtime(Target& target, const Runtime& runtime);
+  void report_choice(Report& report) const;
   Result<void> still_there();
 
   Target* target_;
   Runtime runtime_;
   std::unique_ptr<layout::Layout> layout_;
   std::unique_ptr<Reader> reader_;
+  std::vector<std::string> other_runtimes_;  // initialized, but not looked at: "CPython 3.11.2 in /path"
 };
 
 }  // namespace hang::cpython

@@ -81,6 +81,15 @@ Result<RemoteAddr> Reader::pointer_at(RemoteAddr at, std::string_view field) {
   return RemoteAddr(*value);
 }
 
+RemoteAddr Reader::untagged(std::uint64_t stackref) const {
+  const auto mask = static_cast<std::uint64_t>(layout_->constant("Py_TAG_BITS").value_or(0));
+  if (mask == 0) return RemoteAddr(stackref);
+  constexpr std::uint64_t kAllTags = 3,
+                          kCounted = 1;  // others than Py_TAG_REFCNT: Py_INT_TAG and 3.15's Py_TAG_INVALID
+  if ((stackref & kAllTags) > kCounted) return {};
+  return RemoteAddr(stackref & ~kAllTags);
+}
+
 Result<std::string> Reader::c_string(RemoteAddr at, std::size_t limit, std::string_view field) {
   std::string text;
   std::array<char, 64> chunk;

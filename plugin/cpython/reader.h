@@ -46,6 +46,9 @@ class Reader {
   // A word of 1, 2, 4 or 8 bytes at an address.
   Result<std::uint64_t> word(RemoteAddr at, std::uint64_t size, std::string_view field = {});
   Result<RemoteAddr> pointer_at(RemoteAddr at, std::string_view field = {});
+  // The object of a _PyStackRef: 3.14+ keeps how it counts in the low bits (Include/internal/pycore_stackref.h). NULL
+  // for a tagged int or an error mark, which are no objects.
+  [[nodiscard]] RemoteAddr untagged(std::uint64_t stackref) const;
   // A NUL-terminated string of at most `limit` bytes.
   Result<std::string> c_string(RemoteAddr at, std::size_t limit, std::string_view field = {});
 

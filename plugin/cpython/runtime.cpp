@@ -6,9 +6,12 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "cpython/disassembler.h"
+#include "cpython/layout/tables.h"
 #include "target/elf_file.h"
 
 namespace hang::cpython {
@@ -84,7 +87,7 @@ std::string version_of(std::uint32_t hexversion) {
 Error unsupported(std::string_view what, const Module& module) {
   return Error{ErrorKind::unsupported_version,
                fmt::format("{} ({}) is not supported: this hang reads CPython 3.{} to 3.{}", what, module.path,
-                           kOldestMinor, kNewestMinor)};
+                           layout::tables().front().minor, layout::tables().back().minor)};
 }
 
 Error not_python(Target& target, const std::vector<Module>& modules) {
@@ -137,10 +140,14 @@ Error too_old(Target& target, const Module& module) {
   return unsupported(version.empty() ? "a CPython before 3.11" : "CPython " + version, module);
 }
 
+bool has_cookie(const DebugOffsetsHead& head) {
+  return std::string_view(head.cookie.data(), head.cookie.size()) == kCookie;
+}
+
 Result<void> check_debug_offsets(Target& target, const Runtime& runtime) {
   auto head = read_value<DebugOffsetsHead>(target, runtime.address, "_PyRuntime.debug_offsets");
   if (!head) return head.error();
-  if (std::string_view(head->cookie.data(), head->cookie.size()) != kCookie)
+  if (!has_cookie(*head))
     return Error{ErrorKind::inconsistent, "_PyRuntime does not begin with the cookie \"xdebugpy\"", runtime.address,
                  "_PyRuntime.debug_offsets.cookie"};
   if (head->version != runtime.hexversion)
@@ -155,39 +162,98 @@ Result<void> check_debug_offsets(Target& target, const Runtime& runtime) {
 Result<void> read_build(Target& target, ModuleSymbols& symbols, Runtime& runtime) {
   const std::string name = "CPython " + runtime.version;
   const bool unfinished = (runtime.hexversion >> 4 & 0xf) < 0xc;  // alpha or beta: structs still change
-  if (runtime.hexversion >> 24 != 3 || runtime.minor() < kOldestMinor || runtime.minor() > kNewestMinor || unfinished)
-    return unsupported(name, runtime.module);
-  if (runtime.minor() >= kFirstMinorWithDebugOffsets)
+  const bool known = runtime.hexversion >> 24 == 3 && layout::table_of(runtime.minor()) != nullptr && !unfinished;
+  if (!runtime.assumed && !known) return unsupported(name, runtime.module);
+  if (!runtime.assumed && runtime.minor() >= kFirstMinorWithDebugOffsets)
     if (auto fits = check_debug_offsets(target, runtime); !fits) return fits.error();
-  // Include/modsupport.h, 3.11 to 3.13: defined under Py_TRACE_REFS, which makes each object two pointers longer.
+  // Include/modsupport.h, 3.11 to 3.15: defined under Py_TRACE_REFS, which makes each object two pointers longer.
   if (symbols.exports("PyModule_Create2TraceRefs"))
     return unsupported(name + " built with --with-trace-refs", runtime.module);
-  // Include/object.h, 3.11 to 3.13: declared under Py_REF_DEBUG, which Py_DEBUG implies (Include/pyport.h).
+  // Include/object.h and refcount.h, 3.11 to 3.15: declared under Py_REF_DEBUG, which Py_DEBUG implies
+  // (Include/pyport.h).
   if (symbols.exports("_Py_NegativeRefcount")) runtime.flavour = Flavour::debug;
   return {};
 }
 
-Result<Runtime> identify(Target& target, const Module& module, RemoteAddr address) {
+// Py_Version, or where it is hidden what _PyRuntime itself says (3.13+).
+Result<std::uint32_t> read_hexversion(Target& target, const Module& module, ModuleSymbols& symbols,
+                                      RemoteAddr address) {
   auto version = target.symbol(module, "Py_Version");
-  if (!version) return version.error().kind == ErrorKind::no_symbols ? too_old(target, module) : version.error();
+  if (version) return symbols.constant<std::uint32_t>(*version, "Py_Version");
+  if (version.error().kind != ErrorKind::no_symbols) return version.error();
+  auto head = read_value<DebugOffsetsHead>(target, address, "_PyRuntime.debug_offsets");
+  if (head && has_cookie(*head)) return static_cast<std::uint32_t>(head->version);
+  return version.error();
+}
+
+Result<Runtime> identify(Target& target, const Module& module, RemoteAddr address, const RuntimeOptions& options) {
   ModuleSymbols symbols(target, module);
-  auto hexversion = symbols.constant<std::uint32_t>(*version, "Py_Version");
-  if (!hexversion) return hexversion.error();
-  Runtime runtime{address, module, *hexversion, version_of(*hexversion), Flavour::release, false};
+  auto hexversion = read_hexversion(target, module, symbols, address);
+  const bool unknown = !hexversion && hexversion.error().kind == ErrorKind::no_symbols;
+  if (!hexversion && !(unknown && options.assumed_minor)) return unknown ? too_old(target, module) : hexversion.error();
+  Runtime runtime{
+      address,          module, hexversion.value_or(0), hexversion ? version_of(*hexversion) : "of unknown version",
+      Flavour::release, false};
+  if (options.assumed_minor && (!hexversion || runtime.minor() != *options.assumed_minor)) {
+    runtime.assumed = true;
+    runtime.hexversion = 0x030000f0 | static_cast<std::uint32_t>(*options.assumed_minor) << 16;
+  }
   if (auto build = read_build(target, symbols, runtime); !build) return build.error();
   return runtime;
 }
 
-// The first module, in the order given, that defines `name`.
-Result<std::pair<const Module*, RemoteAddr>> find_definition(Target& target, const std::vector<Module>& modules,
-                                                             std::string_view name) {
+using Place = std::pair<const Module*, RemoteAddr>;
+
+// The modules, in the order given, that define `name`.
+Result<std::vector<Place>> find_definitions(Target& target, const std::vector<Module>& modules, std::string_view name) {
+  std::vector<Place> found;
   for (const Module& module : modules) {
     auto address = target.symbol(module, name);
-    if (address) return std::pair(&module, *address);
+    if (address) found.emplace_back(&module, *address);
     // A file that cannot be opened or is no ELF file hides nothing but itself; a process that ended hides everything.
-    if (address.error().kind == ErrorKind::no_such_process) return address.error();
+    else if (address.error().kind == ErrorKind::no_such_process)
+      return address.error();
   }
-  return Error{ErrorKind::no_symbols, fmt::format("no module defines {}", name)};
+  return found;
+}
+
+// The first cookie of _Py_DebugOffsets in a writable part of the module.
+std::optional<RemoteAddr> find_cookie(Target& target, const Module& module) {
+  constexpr std::uint64_t kMaxHead = 4096, kMaxSegment = std::uint64_t{64} << 20, kAlignment = 8;
+  std::vector<std::byte> head(kMaxHead);
+  const auto count = target.read(module.begin, head);
+  if (!count) return std::nullopt;
+  for (const ElfSegment& segment : elf_segments_of_head(std::span(head).first(*count))) {
+    if (!segment.writable || segment.file_size > kMaxSegment) continue;
+    const RemoteAddr begin(module.load_bias.raw() + segment.address);
+    std::vector<std::byte> bytes(segment.file_size);
+    const auto read = target.read(begin, bytes);
+    if (!read) continue;
+    const std::uint64_t first = (kAlignment - begin.raw() % kAlignment) % kAlignment;
+    for (std::uint64_t at = first; at + sizeof(DebugOffsetsHead) <= *read; at += kAlignment) {
+      if (std::memcmp(bytes.data() + at, kCookie.data(), kCookie.size()) != 0) continue;
+      DebugOffsetsHead found{};
+      std::memcpy(&found, bytes.data() + at, sizeof found);
+      if (found.version >> 24 == 3 && found.free_threaded <= 1) return begin.field(at);
+    }
+  }
+  return std::nullopt;
+}
+
+// Runtimes whose symbol is hidden: Python/pylifecycle.c puts _PyRuntime into a section of its own for tools like this
+// (GENERATE_DEBUG_SECTION, 3.11 to 3.15).
+std::vector<Place> find_hidden(Target& target, const std::vector<Module>& modules) {
+  std::vector<Place> found;
+  for (const Module& module : modules) {
+    auto file = ElfFile::open(module.open_path);
+    auto section = file ? (*file)->section(".PyRuntime") : Result<ElfSection>(file.error());
+    if (section) {
+      found.emplace_back(&module, RemoteAddr(module.load_bias.raw() + section->address));
+    } else if (&module == &modules.front() || named_like_python(module.path)) {
+      if (auto address = find_cookie(target, module)) found.emplace_back(&module, *address);
+    }
+  }
+  return found;
 }
 
 }  // namespace
@@ -201,16 +267,34 @@ const char* to_string(Flavour flavour) {
   return "release";
 }
 
-Result<Runtime> find_runtime(Target& target) {
+Result<std::vector<Runtime>> find_runtimes(Target& target, const RuntimeOptions& options) {
   auto modules = target.modules();
   if (!modules) return modules.error();
   const std::vector<Module> ordered = search_order(*modules);
-  auto runtime = find_definition(target, ordered, "_PyRuntime");
-  if (runtime) return identify(target, *runtime->first, runtime->second);
-  if (runtime.error().kind != ErrorKind::no_symbols) return runtime.error();
+  auto places = find_definitions(target, ordered, "_PyRuntime");
+  if (!places) return places.error();
+  if (places->empty()) *places = find_hidden(target, ordered);
+  std::vector<Runtime> runtimes;
+  std::optional<Error> first_error;
+  for (const auto& [module, address] : *places) {
+    auto runtime = identify(target, *module, address, options);
+    if (runtime)
+      runtimes.push_back(std::move(*runtime));
+    else if (!first_error)
+      first_error = runtime.error();
+  }
+  if (!runtimes.empty()) return runtimes;
+  if (first_error) return *first_error;
   // _PyRuntime came with 3.7.
-  if (auto old = find_definition(target, ordered, "Py_GetVersion"); old) return too_old(target, *old->first);
-  return not_python(target, *modules);
+  auto old = find_definitions(target, ordered, "Py_GetVersion");
+  if (!old) return old.error();
+  return old->empty() ? not_python(target, *modules) : too_old(target, *old->front().first);
+}
+
+Result<Runtime> find_runtime(Target& target, const RuntimeOptions& options) {
+  auto all = find_runtimes(target, options);
+  if (!all) return all.error();
+  return std::move(all->front());
 }
 
 }  // namespace hang::cpython

@@ -1,6 +1,7 @@
-// asyncio's selector event loop (Lib/asyncio/base_events.py, selector_events.py, unix_events.py; 3.11 to 3.13).
+// asyncio's selector event loop (Lib/asyncio/base_events.py, selector_events.py, unix_events.py; 3.11 to 3.15).
 #include <algorithm>
 
+#include "base/budget.h"
 #include "cpython/coroutine.h"
 #include "cpython/readers.h"
 #include "loops/frameworks.h"
@@ -55,11 +56,48 @@ void read_signal_handlers(Python& python, RemoteAddr object, LoopFacts& loop) {
   std::sort(loop.signal_handlers.begin(), loop.signal_handlers.end());
 }
 
+constexpr std::size_t kMaxListedTasks = 100'000;  // of one list; a longer one is no list
+
+// The tasks of a circular list with its head inside `owner` (Modules/_asynciomodule.c, register_task). An error if it
+// is not closed, as when it changes while it is read.
+Result<void> listed_tasks(cpython::Reader& reader, const char* owner_type, RemoteAddr owner,
+                          std::vector<RemoteAddr>& tasks) {
+  auto head = reader.address(owner_type, "asyncio_tasks_head", owner);
+  auto node = reader.layout().field("TaskObj", "task_node");
+  if (!head) return head.error();
+  if (!node) return node.error();
+  Budget budget("asyncio tasks", kMaxListedTasks);
+  RemoteAddr previous = *head;
+  for (auto at = reader.pointer("llist_node", "next", *head);; at = reader.pointer("llist_node", "next", *at)) {
+    if (!at) return at.error();
+    auto back = reader.pointer("llist_node", "prev", *at);
+    if (!back) return back.error();
+    if (*back != previous)
+      return Error{ErrorKind::inconsistent, "the list of tasks does not hang together", *at, "llist_node.prev"};
+    if (*at == *head) return {};
+    if (auto step = budget.visit(*at); !step) return step.error();
+    tasks.emplace_back(at->raw() - node->offset);
+    previous = *at;
+  }
+}
+
+// 3.14+ (gh-128002): C tasks are in a list of the thread that made them, or of the interpreter once that thread ended.
+Result<void> listed_tasks(Python& python, const facts::Snapshot& snapshot, const facts::InterpreterFacts& interpreter,
+                          std::vector<RemoteAddr>& tasks) {
+  auto& reader = python.reader();
+  if (!reader.has("_PyThreadStateImpl", "asyncio_tasks_head")) return {};
+  for (const auto& state : snapshot.python->thread_states)
+    if (state.interpreter == interpreter.id)
+      if (auto done = listed_tasks(reader, "_PyThreadStateImpl", RemoteAddr(state.address), tasks); !done) return done;
+  return listed_tasks(reader, "PyInterpreterState", RemoteAddr(interpreter.address), tasks);
+}
+
 // The set `_all_tasks` (3.11) or `_scheduled_tasks` (3.12+) of asyncio.tasks: a WeakSet, whose `data` is a set of
-// weakrefs; and 3.12+ `_eager_tasks`, a plain set.
-std::optional<std::vector<RemoteAddr>> all_tasks(Python& python, RemoteAddr interpreter) {
+// weakrefs; and 3.12+ `_eager_tasks`, a plain set. 3.14+ has only Python tasks there.
+std::optional<std::vector<RemoteAddr>> all_tasks(Python& python, const facts::Snapshot& snapshot,
+                                                 const facts::InterpreterFacts& interpreter) {
   auto objects = python.objects();
-  auto module = objects.module(interpreter, "asyncio.tasks");
+  auto module = objects.module(RemoteAddr(interpreter.address), "asyncio.tasks");
   if (!module) return std::nullopt;
   auto weak = objects.attribute(*module, "_scheduled_tasks");
   if (!weak) weak = objects.attribute(*module, "_all_tasks");
@@ -73,6 +111,7 @@ std::optional<std::vector<RemoteAddr>> all_tasks(Python& python, RemoteAddr inte
     if (auto task = cpython::referent(python, ref)) tasks.push_back(*task);
   if (auto eager = objects.attribute(*module, "_eager_tasks"))
     if (auto more = objects.items(*eager)) tasks.insert(tasks.end(), more->begin(), more->end());
+  if (!listed_tasks(python, snapshot, interpreter, tasks)) return std::nullopt;
   return tasks;
 }
 
@@ -121,7 +160,7 @@ void read_asyncio(Python& python, const facts::Snapshot& snapshot, const Driver&
   read_signal_handlers(python, *object, loop);
   const auto* interpreter = snapshot.interpreter(loop.interpreter);
   if (interpreter == nullptr) return;
-  auto tasks = all_tasks(python, RemoteAddr(interpreter->address));
+  auto tasks = all_tasks(python, snapshot, *interpreter);
   if (!tasks) return;
   loop.tasks_known = true;
   const RemoteAddr main = main_task(python, driver);

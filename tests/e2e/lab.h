@@ -25,7 +25,7 @@ struct Expectation {
 
 struct Lab {
   std::string name, file;
-  int first_minor = 11, last_minor = 13;
+  int first_minor = 11, last_minor = 99;
   std::map<std::string, std::string> settle, settle_after;  // "main" or "blame" -> state (Settling)
   int signals = 0;                                          // SIGINTs before the look; negative: they stay pending
   Expectation expect, expect_in_lldb, expect_in_core;

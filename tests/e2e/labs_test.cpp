@@ -28,7 +28,7 @@ struct Patient {
 };
 
 void PrintTo(const Patient& patient, std::ostream* out) {
-  *out << patient.lab.file << " on " << patient.python.executable;
+  *out << patient.lab.file << " on " << patient.python.path();
 }
 
 // One CPython of each minor: what depends on the minor only need not run on each of its builds.
@@ -278,7 +278,7 @@ class Core : public Lldb {
 TEST_P(Core, VerdictStandsAndTheMissingIsNamed) {
   const CommandResult dumped = run_command({"gcore", "-o", prefix(), pid_text()});
   ASSERT_TRUE(fs::exists(core())) << dumped.out << dumped.err;
-  const Report report = classify_core_in_lldb(GetParam().python.executable, core());
+  const Report report = classify_core_in_lldb(GetParam().python.path(), core());
   ASSERT_TRUE(report.json) << report.command.out << report.command.err;
   EXPECT_EQ(report.json->at("target").at("kind"), "core");
   expect_verdict(*report.json, lab().expect_in_core, *patient_);

@@ -21,24 +21,42 @@
 #include "internal/pycore_runtime.h"
 #include "internal/pycore_signal.h"
 
-#define PICK(release, debug) (HANG_DEBUG ? (debug) : (release))
+#if PY_VERSION_HEX >= 0x030e0000
+#include "internal/pycore_debug_offsets.h"
+#include "internal/pycore_interpframe.h"
+#include "internal/pycore_llist.h"
+#include "internal/pycore_stackref.h"
+#include "internal/pycore_tstate.h"
+#endif
+
+#ifdef Py_GIL_DISABLED
+#define PICK(release, debug, free_threaded) (free_threaded)
+#else
+#define PICK(release, debug, free_threaded) (HANG_DEBUG ? (debug) : (release))
+#endif
 #define AGREE(what, ours, theirs) \
   _Static_assert((long long)(ours) == (long long)(theirs), what " differs from the header")
 
 // The first pass: what the compiler can tell.
-#define HANG_TYPE(t, header, r, d) AGREE("sizeof " #t " of " header, PICK(r, d), sizeof(t));
-#define HANG_FIELD(t, m, r, rs, d, ds)                       \
-  AGREE("offset of " #t "." #m, PICK(r, d), offsetof(t, m)); \
-  AGREE("size of " #t "." #m, PICK(rs, ds), sizeof(((t*)0)->m));
-#define HANG_BITS(t, m, b, r, rw, d, dw)
-#define HANG_CONSTANT(name, value) AGREE(#name, value, name);
-#define HANG_COMPUTED(name, expression, value)
+#define HANG_TYPE(t, header, r, d, f) AGREE("sizeof " #t " of " header, PICK(r, d, f), sizeof(t));
+#define HANG_OPEN_TYPE(t, header, r, d, f)
+#define HANG_FIELD(t, m, r, rs, d, ds, f, fs)                   \
+  AGREE("offset of " #t "." #m, PICK(r, d, f), offsetof(t, m)); \
+  AGREE("size of " #t "." #m, PICK(rs, ds, fs), sizeof(((t*)0)->m));
+#define HANG_BITS(t, m, b, r, rw, d, dw, f, fw)
+#define HANG_CONSTANT(name, r, d, f) AGREE(#name, PICK(r, d, f), name);
+#define HANG_COMPUTED(name, expression, r, d, f)
+#define HANG_OFFSET(place, at, t, m) AGREE("offset of _Py_DebugOffsets." #place, at, offsetof(_Py_DebugOffsets, place));
+#define HANG_SIZE(place, at, t) AGREE("offset of _Py_DebugOffsets." #place, at, offsetof(_Py_DebugOffsets, place));
 #include HANG_TABLE
 #undef HANG_TYPE
+#undef HANG_OPEN_TYPE
 #undef HANG_FIELD
 #undef HANG_BITS
 #undef HANG_CONSTANT
 #undef HANG_COMPUTED
+#undef HANG_OFFSET
+#undef HANG_SIZE
 
 // True if `member`, zero but for one bit-field of ones, has its ones exactly there.
 static int bits_are(const void* member, unsigned long size, long first, long width) {
@@ -50,20 +68,23 @@ static int bits_are(const void* member, unsigned long size, long first, long wid
 
 // The second pass: what a running program can tell. Counts every row.
 #define FAKE ((PyObject*)0x10000)
-#define HANG_TYPE(t, header, r, d) ++rows;
-#define HANG_FIELD(t, m, r, rs, d, ds) ++rows;
-#define HANG_BITS(t, m, b, r, rw, d, dw)                                                        \
-  {                                                                                             \
-    t value;                                                                                    \
-    memset(&value, 0, sizeof value);                                                            \
-    value.m.b = ~0u;                                                                            \
-    ++rows;                                                                                     \
-    if (!bits_are(&value.m, sizeof value.m, PICK(r, d), PICK(rw, dw))) return #t "." #m "." #b; \
+#define HANG_TYPE(t, header, r, d, f) ++rows;
+#define HANG_OPEN_TYPE(t, header, r, d, f) ++rows;
+#define HANG_FIELD(t, m, r, rs, d, ds, f, fs) ++rows;
+#define HANG_BITS(t, m, b, r, rw, d, dw, f, fw)                                                          \
+  {                                                                                                      \
+    t value;                                                                                             \
+    memset(&value, 0, sizeof value);                                                                     \
+    value.m.b = ~0u;                                                                                     \
+    ++rows;                                                                                              \
+    if (!bits_are(&value.m, sizeof value.m, PICK(r, d, f), PICK(rw, dw, fw))) return #t "." #m "." #b; \
   }
-#define HANG_CONSTANT(name, value) ++rows;
-#define HANG_COMPUTED(name, expression, value) \
-  ++rows;                                      \
-  if ((long)(expression) != (value)) return #name;
+#define HANG_CONSTANT(name, r, d, f) ++rows;
+#define HANG_COMPUTED(name, expression, r, d, f) \
+  ++rows;                                        \
+  if ((long)(expression) != PICK(r, d, f)) return #name;
+#define HANG_OFFSET(place, at, t, m) ++rows;
+#define HANG_SIZE(place, at, t) ++rows;
 
 // Returns the name of the first row that differs, or NULL and the number of rows.
 const char* HANG_CHECK(int* count);

@@ -22,12 +22,6 @@ namespace {
 using test::CPython;
 using test::PythonProcess;
 
-const Table& table_of(int minor) {
-  for (const Table& table : tables())
-    if (table.minor == minor) return table;
-  throw std::logic_error("a supported CPython without a table");
-}
-
 class LiveLayout : public testing::TestWithParam<CPython> {};
 INSTANTIATE_TEST_SUITE_P(, LiveLayout, testing::ValuesIn(test::supported_pythons()),
                          test::python_name<testing::TestParamInfo<CPython>>);
@@ -51,12 +45,12 @@ TEST_P(LiveLayout, AgreesWithDebugOffsets) {
   int compared = 0;
   for (const DebugOffset& offset : *offsets) {
     int rows = 0;
-    for (const Row& row : table_of(GetParam().minor).rows) {
+    for (const Row& row : table_of(GetParam().minor)->rows) {
       const bool is_size = row.kind == RowKind::type && offset.member.empty();
       const bool is_field = row.kind == RowKind::field && row.member == offset.member;
       if (row.type != offset.type || (!is_size && !is_field)) continue;
       ++rows;
-      const Numbers& numbers = GetParam().debug ? row.debug : row.release;
+      const Numbers& numbers = row.of(runtime->flavour);
       EXPECT_EQ(numbers.first, static_cast<std::int64_t>(offset.value)) << offset.type << "." << offset.member;
     }
     EXPECT_EQ(rows, 1) << offset.type << "." << offset.member << " is not in the shipped table";
@@ -85,10 +79,11 @@ std::vector<std::string> files_of(const CPython& python) {
       "for module in \"_functools _collections select _socket _signal _asyncio\".split():\n"
       "    file = getattr(importlib.import_module(module), \"__file__\", None)\n"
       "    if file: print(file)\n";
-  auto output = output_of(fmt::format("'{}' -c '{}'", python.executable, code));
+  const std::string in_root = python.root.empty() ? "" : fmt::format("chroot '{}' ", python.root);
+  auto output = output_of(fmt::format("{}'{}' -c '{}'", in_root, python.executable, code));
   std::vector<std::string> files;
   std::istringstream lines(output.value_or(""));
-  for (std::string line; std::getline(lines, line);) files.push_back(line);
+  for (std::string line; std::getline(lines, line);) files.push_back(python.root + line);
   return files;
 }
 
@@ -111,7 +106,7 @@ TEST_P(LiveLayout, ModuleStructsAgreeWithDebugInformation) {
     for (std::string type, member, offset, size; lines >> type >> member >> offset;)
       if (offset != "absent" && lines >> size) found.emplace(type + " " + member, offset + " " + size);
   }
-  if (found.empty()) GTEST_SKIP() << GetParam().executable << " has no debug information";
+  if (found.empty()) GTEST_SKIP() << GetParam().path() << " has no debug information";
   for (const auto& [name, row] : rows) {
     const auto theirs = found.find(name);
     // An extension module may be stripped where libpython is not.

@@ -5,7 +5,10 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -37,8 +40,35 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
   return result;
 }
 
+// A folder of ours and where it is mounted inside another root file system.
+struct Mount {
+  std::string from, to;
+};
+
+// The mounts that a program in `root` needs, outermost folders first; their mount points are made in it.
+std::vector<Mount> mounts_of(const std::string& root) {
+  std::vector<Mount> mounts;
+  if (root.empty()) return mounts;
+  for (const char* folder : {"/proc", "/dev", "/tmp", HANG_SOURCE_DIR}) {
+    std::error_code ignored;  // mount() will fail and say so
+    std::filesystem::create_directories(root + folder, ignored);
+    mounts.push_back({folder, root + folder});
+  }
+  return mounts;
+}
+
+// Moves the calling process into `root`, in a mount namespace of its own that ends with it: nothing stays mounted.
+bool enter(const std::string& root, const std::vector<Mount>& mounts) {
+  if (root.empty()) return true;
+  if (unshare(CLONE_NEWNS) != 0 || mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
+  for (const Mount& bound : mounts)
+    if (mount(bound.from.c_str(), bound.to.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0) return false;
+  return chroot(root.c_str()) == 0 && chdir("/") == 0;
+}
+
 // In the child, between fork and exec: async-signal-safe calls only.
-[[noreturn]] void become(char* const* argv, char* const* envp, int output, int parent) {
+[[noreturn]] void become(char* const* argv, char* const* envp, int output, int parent, const std::string& root,
+                         const std::vector<Mount>& mounts) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(126);  // the test died before the line above
@@ -49,6 +79,7 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
   const int null = open("/dev/null", O_RDONLY);
   if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0) _exit(126);
   syscall(SYS_close_range, 3U, ~0U, 0U);
+  if (!enter(root, mounts)) _exit(125);
   execve(argv[0], argv, envp);
   _exit(127);
 }
@@ -85,9 +116,10 @@ Result<std::unique_ptr<PythonProcess>> PythonProcess::run_program(const std::vec
   auto arguments = command;
   auto environment = merged_environment(options.environment);
   const auto argv = pointers(arguments), envp = pointers(environment);
+  const auto mounts = mounts_of(options.root);
   const int parent = getpid();
   const int pid = fork();
-  if (pid == 0) become(argv.data(), envp.data(), pipe[1], parent);
+  if (pid == 0) become(argv.data(), envp.data(), pipe[1], parent, options.root, mounts);
   close(pipe[1]);
   if (pid < 0) {
     close(pipe[0]);
@@ -105,7 +137,9 @@ Result<std::unique_ptr<PythonProcess>> PythonProcess::run_script(const CPython& 
   command.insert(command.end(), options.interpreter_arguments.begin(), options.interpreter_arguments.end());
   command.push_back(script);
   command.insert(command.end(), options.arguments.begin(), options.arguments.end());
-  return run_program(command, options);
+  PythonOptions in_root = options;
+  in_root.root = python.root;
+  return run_program(command, in_root);
 }
 
 Result<std::unique_ptr<PythonProcess>> PythonProcess::run_code(const CPython& python, const std::string& code,

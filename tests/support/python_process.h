@@ -18,6 +18,7 @@ struct PythonOptions {
   std::vector<std::string> interpreter_arguments;                // before it ("-X", "dev")
   std::vector<std::pair<std::string, std::string>> environment;  // added to ours
   std::chrono::milliseconds deadline{30'000};                    // for READY
+  std::string root;  // run_program(): a root file system to run it in; it also sees our /proc, /dev, /tmp and sources
 };
 
 // The child runs in a process group of its own with every signal at its default and none blocked (a background shell

@@ -47,10 +47,35 @@ bool is_elf(const fs::path& path) {
   return magic == std::array<char, 4>{'\x7f', 'E', 'L', 'F'};
 }
 
-std::vector<fs::path> candidates() {
-  std::vector<fs::path> found;
+struct Candidate {
+  fs::path root, executable;
+};
+
+// "/path/to/python3.12", or in a root file system "/path/to/root!/usr/bin/python3.14", as HANG_TEST_PYTHONS has them.
+Candidate candidate_of(const std::string& given) {
+  const auto mark = given.find('!');
+  if (mark == std::string::npos) return {{}, given};
+  return {given.substr(0, mark), given.substr(mark + 1)};
+}
+
+// What scripts/pythons wrote: "EXECUTABLE VERSION" lines in ROOT/hang-pythons.
+void add_roots(std::vector<Candidate>& found) {
+  if (getuid() != 0) return;  // chroot
+  std::string folder = environment("HANG_ROOTS");
+  const std::string cache = environment("XDG_CACHE_HOME");
+  if (folder.empty()) folder = (cache.empty() ? environment("HOME") + "/.cache" : cache) + "/hang/roots";
+  std::error_code ignored;  // none were made
+  for (const auto& root : fs::directory_iterator(folder, ignored)) {
+    std::ifstream contents(root.path() / "hang-pythons");
+    for (std::string line; std::getline(contents, line);)
+      if (line.rfind('/', 0) == 0) found.push_back({root.path(), line.substr(0, line.find(' '))});
+  }
+}
+
+std::vector<Candidate> candidates() {
+  std::vector<Candidate> found;
   if (auto given = environment("HANG_TEST_PYTHONS"); !given.empty()) {
-    for (const auto& path : split(given, ':')) found.emplace_back(path);
+    for (const auto& path : split(given, ':')) found.push_back(candidate_of(path));
     return found;
   }
   auto folders = split(environment("PATH"), ':');
@@ -59,12 +84,13 @@ std::vector<fs::path> candidates() {
   std::error_code ignored;  // no pyenv here
   for (const auto& entry : fs::directory_iterator(root + "/versions", ignored)) folders.push_back(entry.path() / "bin");
   for (const auto& folder : folders) {
-    for (const char* name : {"python", "python3"}) found.push_back(fs::path(folder) / name);
+    for (const char* name : {"python", "python3"}) found.push_back({{}, fs::path(folder) / name});
     for (int minor = 6; minor < 20; ++minor) {
       const std::string name = "python3." + std::to_string(minor);
-      for (const char* suffix : {"", "-dbg", "d", "t"}) found.push_back(fs::path(folder) / (name + suffix));
+      for (const char* suffix : {"", "-dbg", "d", "t"}) found.push_back({{}, fs::path(folder) / (name + suffix)});
     }
   }
+  add_roots(found);
   return found;
 }
 
@@ -121,17 +147,19 @@ class ProbeCache {
 
 // A probe that is running; all are started before any is waited for.
 struct Probe {
-  fs::path executable;
+  Candidate candidate;
   std::string identity;
   std::optional<std::string> known;
   std::unique_ptr<FILE, int (*)(FILE*)> output{nullptr, nullptr};
 };
 
-Probe start_probe(const fs::path& executable, const ProbeCache& cache) {
-  Probe probe{executable, identity_of(executable), std::nullopt};
+Probe start_probe(const Candidate& candidate, const ProbeCache& cache) {
+  Probe probe{candidate, identity_of(candidate.root.string() + candidate.executable.string()), std::nullopt};
   probe.known = cache.find(probe.identity);
   if (probe.known) return probe;
-  const std::string command = "'" + executable.string() + "' -E -S -c \"" + kProbe + "\" 2>/dev/null";
+  const std::string in_root = candidate.root.empty() ? "" : "chroot '" + candidate.root.string() + "' ";
+  const std::string command =
+      in_root + "'" + candidate.executable.string() + "' -E -S -c \"" + kProbe + "\" 2>/dev/null";
   probe.output = {popen(command.c_str(), "re"), [](FILE* file) { return pclose(file); }};
   return probe;
 }
@@ -153,10 +181,12 @@ std::optional<CPython> python_of(const Probe& probe, const std::string& answer) 
         python.free_threaded) ||
       implementation != "cpython")
     return std::nullopt;
-  python.executable = probe.executable;
+  python.executable = probe.candidate.executable;
+  python.root = probe.candidate.root;
   python.version =
       std::to_string(python.major) + "." + std::to_string(python.minor) + "." + std::to_string(python.micro);
-  python.supported = python.major == 3 && python.minor >= 11 && python.minor <= 13 && !python.free_threaded;
+  python.supported =
+      python.major == 3 && python.minor >= 11 && python.minor <= HANG_NEWEST_MINOR && !python.free_threaded;
   return python;
 }
 
@@ -170,22 +200,23 @@ void name_uniquely(std::vector<CPython>& pythons) {
 }
 
 std::vector<CPython> discover() {
-  std::vector<fs::path> executables;
-  for (const auto& candidate : candidates()) {
-    std::error_code error;
-    const fs::path real = fs::canonical(candidate, error);
-    if (error || !is_elf(real)) continue;
-    if (std::find(executables.begin(), executables.end(), real) == executables.end()) executables.push_back(real);
-  }
+  std::vector<fs::path> seen;
   ProbeCache cache;
   std::vector<Probe> probes;
-  for (const auto& executable : executables) probes.push_back(start_probe(executable, cache));
+  for (const Candidate& candidate : candidates()) {
+    std::error_code error;
+    const fs::path real = fs::canonical(candidate.root.string() + candidate.executable.string(), error);
+    if (error || !is_elf(real) || std::find(seen.begin(), seen.end(), real) != seen.end()) continue;
+    seen.push_back(real);
+    const std::string inside = real.string().substr(candidate.root.string().size());
+    probes.push_back(start_probe({candidate.root, inside}, cache));
+  }
   std::vector<CPython> pythons;
   for (const Probe& probe : probes)
     if (auto python = python_of(probe, answer_of(probe, cache))) pythons.push_back(*python);
   std::sort(pythons.begin(), pythons.end(), [](const CPython& a, const CPython& b) {
-    return std::tie(a.major, a.minor, a.micro, a.debug, a.executable) <
-           std::tie(b.major, b.minor, b.micro, b.debug, b.executable);
+    return std::tie(a.major, a.minor, a.micro, a.debug, a.root, a.executable) <
+           std::tie(b.major, b.minor, b.micro, b.debug, b.root, b.executable);
   });
   name_uniquely(pythons);
   return pythons;
@@ -212,8 +243,15 @@ std::vector<CPython> unsupported_pythons() {
   return where_supported(false);
 }
 
+const CPython* newest_here() {
+  const CPython* newest = nullptr;
+  for (const CPython& python : installed_pythons())
+    if (python.supported && python.root.empty()) newest = &python;
+  return newest;
+}
+
 void PrintTo(const CPython& python, std::ostream* out) {
-  *out << python.version << " " << python.executable;
+  *out << python.version << " " << python.path();
 }
 
 }  // namespace hang::test

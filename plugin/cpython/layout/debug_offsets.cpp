@@ -1,91 +1,15 @@
 #include "cpython/layout/debug_offsets.h"
 
+#include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
 #include <span>
 
+#include "cpython/layout/tables.h"
+
 namespace hang::cpython::layout {
 
 namespace {
-
-// The order of struct _Py_DebugOffsets after cookie, version and free_threaded, under the names of the shipped table.
-// Include/internal/pycore_runtime.h, 3.13: a group starts with its struct's size (member ""). The order is not stable
-// between minors, so each minor has its own list. `type` empty = a number that this build has no use for.
-struct Name {
-  std::string_view type, member;
-};
-constexpr Name kOrder13[] = {
-    {"_PyRuntimeState", ""},
-    {"_PyRuntimeState", "_finalizing"},
-    {"_PyRuntimeState", "interpreters.head"},
-    {"PyInterpreterState", ""},
-    {"PyInterpreterState", "id"},
-    {"PyInterpreterState", "next"},
-    {"PyInterpreterState", "threads.head"},
-    {"PyInterpreterState", "gc"},
-    {"PyInterpreterState", "imports.modules"},
-    {"PyInterpreterState", "sysdict"},
-    {"PyInterpreterState", "builtins"},
-    {"PyInterpreterState", "ceval.gil"},
-    {"PyInterpreterState", "_gil"},
-    {"", "gil_runtime_state_enabled"},  // 0 unless the build is free-threaded
-    {"PyInterpreterState", "_gil.locked"},
-    {"PyInterpreterState", "_gil.last_holder"},
-    {"PyThreadState", ""},
-    {"PyThreadState", "prev"},
-    {"PyThreadState", "next"},
-    {"PyThreadState", "interp"},
-    {"PyThreadState", "current_frame"},
-    {"PyThreadState", "thread_id"},
-    {"PyThreadState", "native_thread_id"},
-    {"PyThreadState", "datastack_chunk"},
-    {"PyThreadState", "_status"},
-    {"_PyInterpreterFrame", ""},
-    {"_PyInterpreterFrame", "previous"},
-    {"_PyInterpreterFrame", "f_executable"},
-    {"_PyInterpreterFrame", "instr_ptr"},
-    {"_PyInterpreterFrame", "localsplus"},
-    {"_PyInterpreterFrame", "owner"},
-    {"PyCodeObject", ""},
-    {"PyCodeObject", "co_filename"},
-    {"PyCodeObject", "co_name"},
-    {"PyCodeObject", "co_qualname"},
-    {"PyCodeObject", "co_linetable"},
-    {"PyCodeObject", "co_firstlineno"},
-    {"PyCodeObject", "co_argcount"},
-    {"PyCodeObject", "co_localsplusnames"},
-    {"PyCodeObject", "co_localspluskinds"},
-    {"PyCodeObject", "co_code_adaptive"},
-    {"PyObject", ""},
-    {"PyObject", "ob_type"},
-    {"PyTypeObject", ""},
-    {"PyTypeObject", "tp_name"},
-    {"PyTypeObject", "tp_repr"},
-    {"PyTypeObject", "tp_flags"},
-    {"PyTupleObject", ""},
-    {"PyTupleObject", "ob_item"},
-    {"PyTupleObject", "ob_base.ob_size"},
-    {"PyListObject", ""},
-    {"PyListObject", "ob_item"},
-    {"PyListObject", "ob_base.ob_size"},
-    {"PyDictObject", ""},
-    {"PyDictObject", "ma_keys"},
-    {"PyDictObject", "ma_values"},
-    {"PyFloatObject", ""},
-    {"PyFloatObject", "ob_fval"},
-    {"PyLongObject", ""},
-    {"PyLongObject", "long_value.lv_tag"},
-    {"PyLongObject", "long_value.ob_digit"},
-    {"PyBytesObject", ""},
-    {"PyBytesObject", "ob_base.ob_size"},
-    {"PyBytesObject", "ob_sval"},
-    {"PyUnicodeObject", ""},
-    {"PyASCIIObject", "state"},
-    {"PyASCIIObject", "length"},
-    {"PyASCIIObject", ""},  // asciiobject_size
-    {"_gc_runtime_state", ""},
-    {"_gc_runtime_state", "collecting"},
-};
 
 constexpr char kCookie[8] = {'x', 'd', 'e', 'b', 'u', 'g', 'p', 'y'};
 
@@ -97,11 +21,6 @@ struct Header {
   std::uint64_t version, free_threaded;
 };
 
-std::span<const Name> order_of(int minor) {
-  if (minor == 13) return kOrder13;
-  return {};
-}
-
 Error nonsense(const Runtime& runtime, const std::string& what) {
   return Error{ErrorKind::inconsistent, what, runtime.address, "_Py_DebugOffsets"};
 }
@@ -109,10 +28,13 @@ Error nonsense(const Runtime& runtime, const std::string& what) {
 Result<void> check_header(const Runtime& runtime, const Header& header) {
   if (std::memcmp(header.cookie, kCookie, sizeof kCookie) != 0)
     return nonsense(runtime, "no cookie \"xdebugpy\" at _PyRuntime");
+  if (runtime.assumed && header.version >> 16 != runtime.hexversion >> 16)
+    return Error{ErrorKind::absent_field, "their order in another minor is not known here"};
   if (header.version >> 16 != runtime.hexversion >> 16)
     return nonsense(runtime, fmt::format("the offsets are for CPython {:#x}, the runtime says {:#x}", header.version,
                                          runtime.hexversion));
-  if (header.free_threaded != 0) return nonsense(runtime, "the offsets are those of a free-threaded build");
+  if ((header.free_threaded != 0) != (runtime.flavour == Flavour::free_threaded))
+    return nonsense(runtime, "the offsets are those of a build with another kind of GIL");
   return {};
 }
 
@@ -132,20 +54,27 @@ Result<void> check_offsets(const Runtime& runtime, const std::vector<DebugOffset
 }  // namespace
 
 Result<std::vector<DebugOffset>> read_debug_offsets(Target& target, const Runtime& runtime) {
-  const auto order = order_of(runtime.minor());
-  if (order.empty()) return Error{ErrorKind::absent_field, "this CPython has no _Py_DebugOffsets that is known here"};
+  const Table* table = table_of(runtime.minor());
+  std::vector<const Row*> rows;
+  std::uint64_t size = 0;  // of what has to be read
+  for (const Row& row : table == nullptr ? std::span<const Row>() : table->rows) {
+    if (row.kind != RowKind::debug_offset) continue;
+    rows.push_back(&row);
+    size = std::max(size, static_cast<std::uint64_t>(row.release.first) + sizeof(std::uint64_t));
+  }
+  if (rows.empty()) return Error{ErrorKind::absent_field, "this CPython has no _Py_DebugOffsets that is known here"};
   auto header = read_value<Header>(target, runtime.address, "_Py_DebugOffsets");
   if (!header) return header.error();
   if (auto good = check_header(runtime, *header); !good) return good.error();
 
-  std::vector<std::uint64_t> numbers(order.size());
-  auto done = read_exact(target, runtime.address.field(sizeof(Header)), std::as_writable_bytes(std::span(numbers)),
-                         "_Py_DebugOffsets");
+  std::vector<std::uint64_t> numbers(size / sizeof(std::uint64_t));
+  auto done = read_exact(target, runtime.address, std::as_writable_bytes(std::span(numbers)), "_Py_DebugOffsets");
   if (!done) return done.error();
   std::vector<DebugOffset> offsets;
-  offsets.reserve(order.size());
-  for (std::size_t i = 0; i < order.size(); ++i)
-    if (!order[i].type.empty()) offsets.push_back({order[i].type, order[i].member, numbers[i]});
+  offsets.reserve(rows.size());
+  for (const Row* row : rows)
+    offsets.push_back(
+        {row->type, row->member, numbers[static_cast<std::size_t>(row->release.first) / sizeof(std::uint64_t)]});
   if (auto good = check_offsets(runtime, offsets); !good) return good.error();
   return offsets;
 }

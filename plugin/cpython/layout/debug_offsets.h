@@ -17,8 +17,9 @@ struct DebugOffset {
 };
 
 // Reads the table of a 3.13+ target. Every offset is checked to lie inside its struct as the table itself sizes it.
-// Errors: `absent_field` for a minor without such a table (or one whose order is not known here), `inconsistent` for a
-// wrong cookie, version or a nonsensical offset, naming it.
+// The shipped
+// table of the minor knows where each number lies, because their order changes between minors. Errors: `absent_field`
+// for a minor without such a table, `inconsistent` for a wrong cookie, version or a nonsensical offset, naming it.
 Result<std::vector<DebugOffset>> read_debug_offsets(Target& target, const Runtime& runtime);
 
 }  // namespace hang::cpython::layout

@@ -41,7 +41,7 @@ bool known_to_any_table(std::string_view type, std::string_view member) {
 class ChosenLayout : public Layout {
  public:
   ChosenLayout(Target& target, const Table& table, Flavour flavour) : target_(target) {
-    for (const Row& row : table.rows) load(row, flavour == Flavour::debug ? row.debug : row.release);
+    for (const Row& row : table.rows) load(row, row.of(flavour));
     for (const ModuleRow& row : module_rows())
       if (row.first_minor <= table.minor && table.minor <= row.last_minor)
         fields_[{row.type, row.member}] = {row.offset, row.size, facts::Source::table};
@@ -109,6 +109,7 @@ void ChosenLayout::load(const Row& row, const Numbers& numbers) {
     case RowKind::field: fields_[{row.type, row.member}] = {first, second, facts::Source::table}; break;
     case RowKind::bits: bits_[{{row.type, row.member}, row.bits}] = numbers; break;
     case RowKind::constant: constants_[row.member] = numbers.first; break;
+    case RowKind::debug_offset: break;
   }
 }
 
@@ -147,20 +148,14 @@ Result<void> ChosenLayout::adopt(const std::vector<DebugOffset>& offsets, const 
   return {};
 }
 
-const Table* table_of(int minor) {
-  for (const Table& table : tables())
-    if (table.minor == minor) return &table;
-  return nullptr;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Layout>> Layout::choose(Target& target, const Runtime& runtime) {
   const Table* table = table_of(runtime.minor());
-  if (runtime.hexversion >> 24 != 3 || table == nullptr || runtime.flavour == Flavour::free_threaded)
+  if (runtime.hexversion >> 24 != 3 || table == nullptr || !table->has(runtime.flavour))
     return Error{ErrorKind::unsupported_version,
-                 fmt::format("CPython {} ({}) has no layout here; supported are 3.{} to 3.{}, release and debug builds",
-                             runtime.version, to_string(runtime.flavour), kOldestMinor, kNewestMinor)};
+                 fmt::format("CPython {} ({}) has no layout here; supported are 3.{} to 3.{}", runtime.version,
+                             to_string(runtime.flavour), tables().front().minor, tables().back().minor)};
   auto layout = std::make_unique<ChosenLayout>(target, *table, runtime.flavour);
   auto offsets = read_debug_offsets(target, runtime);
   if (offsets) {

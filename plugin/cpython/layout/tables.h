@@ -6,32 +6,43 @@
 #include <span>
 #include <string_view>
 
+#include "cpython/flavour.h"
+
 namespace hang::cpython::layout {
 
-enum class RowKind { type, field, bits, constant };
+enum class RowKind { type, field, bits, constant, debug_offset };
 
 // One build flavour's numbers: {size, 0} of a type, {offset, size} of a field, {first bit, width} of a bit-field,
-// {value, 0} of a constant.
+// {value, 0} of a constant, {offset in _Py_DebugOffsets, 0} of one of the numbers there.
 struct Numbers {
   std::int64_t first = 0, second = 0;
 };
 
 struct Row {
   RowKind kind = RowKind::type;
-  std::string_view type, member, bits;  // `member` is a constant's name
-  Numbers release, debug;
+  std::string_view type, member, bits;  // `member` is a constant's name; empty where a debug offset tells sizeof(type)
+  Numbers release, debug, free_threaded;
+
+  [[nodiscard]] const Numbers& of(Flavour flavour) const {
+    return flavour == Flavour::free_threaded ? free_threaded : flavour == Flavour::debug ? debug : release;
+  }
 };
 
 // One table. `minor` 11 means CPython 3.11.
 struct Table {
   int minor = 0;
   std::span<const Row> rows;
+
+  // False for the free-threaded build of a minor that has none.
+  [[nodiscard]] bool has(Flavour flavour) const;
 };
 
-// Every shipped table, oldest first. Lives for ever.
+// Every shipped table (layout/tables/v3_N.inc), oldest first. Lives for ever.
 std::span<const Table> tables();
+// The table of CPython 3.`minor`, or NULL.
+const Table* table_of(int minor);
 
-// A row of the hand-made table, valid for minors first_minor to last_minor and both flavours.
+// A row of the hand-made table, valid for minors first_minor to last_minor and all flavours.
 struct ModuleRow {
   int first_minor = 0, last_minor = 0;
   std::string_view type, member;

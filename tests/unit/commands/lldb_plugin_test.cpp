@@ -88,14 +88,14 @@ TEST_F(InLldb, RefusesAPid) {
 
 // The thread and frame that the user selected, on a process that the command reads as far as it can.
 TEST_F(InLldb, LeavesTheSelectionAlone) {
-  if (supported_pythons().empty()) GTEST_SKIP() << "no CPython 3.11 to 3.13 on this machine";
+  if (newest_here() == nullptr) GTEST_SKIP() << "no supported CPython on this machine";
   const std::string program =
       "import os, signal, threading; inside = threading.Event(); "
       "wait = lambda: (inside.set(), threading.Event().wait()); "
       "threading.Thread(target=wait, daemon=True).start(); inside.wait(); os.kill(os.getpid(), signal.SIGSTOP)";
   auto result = lldb({"process launch", "thread select 2", "frame select 1", "thread info", "frame info",
                       "hang threads", "thread info", "frame info", "process kill"},
-                     {supported_pythons().back().executable, "-c", program});
+                     {newest_here()->executable, "-c", program});
   const std::string hang = "(lldb) hang threads\n";
   const auto at = result.out.find(hang);
   ASSERT_NE(at, std::string::npos) << result.out << result.err;
