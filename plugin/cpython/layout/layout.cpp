@@ -105,7 +105,8 @@ class ChosenLayout : public Layout {
 void ChosenLayout::load(const Row& row, const Numbers& numbers) {
   const auto first = static_cast<std::uint64_t>(numbers.first), second = static_cast<std::uint64_t>(numbers.second);
   switch (row.kind) {
-    case RowKind::type: sizes_[row.type] = first; break;
+    case RowKind::type:
+    case RowKind::open_type: sizes_[row.type] = first; break;
     case RowKind::field: fields_[{row.type, row.member}] = {first, second, facts::Source::table}; break;
     case RowKind::bits: bits_[{{row.type, row.member}, row.bits}] = numbers; break;
     case RowKind::constant: constants_[row.member] = numbers.first; break;

@@ -13,7 +13,7 @@ constexpr std::string_view bare(std::string_view type) {
 }
 
 #define HANG_TYPE(t, header, r, d, f) Row{RowKind::type, bare(#t), {}, {}, {r, 0}, {d, 0}, {f, 0}},
-#define HANG_OPEN_TYPE(t, header, r, d, f) HANG_TYPE(t, header, r, d, f)
+#define HANG_OPEN_TYPE(t, header, r, d, f) Row{RowKind::open_type, bare(#t), {}, {}, {r, 0}, {d, 0}, {f, 0}},
 #define HANG_FIELD(t, m, r, rs, d, ds, f, fs) Row{RowKind::field, bare(#t), #m, {}, {r, rs}, {d, ds}, {f, fs}},
 #define HANG_BITS(t, m, b, r, rw, d, dw, f, fw) Row{RowKind::bits, bare(#t), #m, #b, {r, rw}, {d, dw}, {f, fw}},
 #define HANG_CONSTANT(name, r, d, f) Row{RowKind::constant, {}, #name, {}, {r, 0}, {d, 0}, {f, 0}},

@@ -10,7 +10,8 @@
 
 namespace hang::cpython::layout {
 
-enum class RowKind { type, field, bits, constant, debug_offset };
+// open_type: one that micro releases and build options make larger, behind the members that the table has.
+enum class RowKind { type, open_type, field, bits, constant, debug_offset };
 
 // One build flavour's numbers: {size, 0} of a type, {offset, size} of a field, {first bit, width} of a bit-field,
 // {value, 0} of a constant, {offset in _Py_DebugOffsets, 0} of one of the numbers there.
