@@ -43,7 +43,22 @@ Result<RemoteAddr> on_stack(Reader& reader, RemoteAddr frame, std::uint64_t dept
 // The object that a suspended frame awaits: on top of its value stack (_PyGen_yf, Objects/genobject.c, 3.11 to 3.14),
 // in 3.15 below the index that FOR_ITER and SEND keep for virtual iterators.
 Result<RemoteAddr> awaited(Reader& reader, RemoteAddr frame) {
-  return on_stack(reader, frame, 0);
+  auto top = on_stack(reader, frame, 0);
+  // What is awaited is no virtual iterator, and its index is NULL.
+  if (top && !*top && reader.has("_PyInterpreterFrame", "stackpointer")) return on_stack(reader, frame, 1);
+  return top;
+}
+
+// Whether a suspended frame stands at an await or a `yield from`. At a plain `yield` the top of the stack may be the
+// iterator of a loop around it.
+bool is_awaiting(Reader& reader, RemoteAddr frame, std::int64_t state) {
+  if (reader.layout().constant("FRAME_SUSPENDED_YIELD_FROM")) return state != reader.constant("FRAME_SUSPENDED");
+  // Up to 3.12 by the RESUME that it will go on with: its argument is 1 after a yield, 2 after a `yield from`, 3 after
+  // an await (_PyGen_yf, Objects/genobject.c). A code unit is an opcode and its argument.
+  auto last = reader.number("_PyInterpreterFrame", "prev_instr", frame);
+  if (!last) return false;
+  auto argument = reader.word(RemoteAddr(*last).field(3), 1, "_Py_CODEUNIT.op.arg");
+  return argument && *argument >= 2;
 }
 
 }  // namespace
@@ -71,6 +86,7 @@ Result<Suspended> read_suspended(Python& python, RemoteAddr coroutine) {
     if (!facts) return facts.error();
     found.frames.push_back(std::move(*facts));
     if (*state == reader.constant("FRAME_CREATED", -3)) break;
+    if (!is_awaiting(reader, *frame, *state)) break;
     auto next = awaited(reader, *frame);
     if (!next) break;
     at = *next;
