@@ -45,6 +45,37 @@ void threads_from_registers(Target& target, Snapshot& snapshot) {
       {"signal masks, CPU time, descriptors, queues and peers", "the core has no kernel state", {"S5", "L1", "N3"}});
 }
 
+std::string module_name(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+// What a stripped function is called.
+constexpr const char* kUnnamed = "a function without a name";
+
+// Whether a function without a symbol in CPython's own module is certainly not the loop that runs bytecode: that is one
+// large exported function (Python/ceval.c), unless the build has a function for each opcode (gh-128563, 3.14+), where
+// the exported one is only the entry.
+bool loop_is_one_function(Target& target, const Module& module) {
+  constexpr std::uint64_t kFarInside = 0x4000;
+  const auto begin = target.symbol(module, "_PyEval_EvalFrameDefault");
+  if (!begin) return false;
+  const auto covering = target.code_symbol(begin->field(kFarInside));
+  return covering && covering->name == "_PyEval_EvalFrameDefault";
+}
+
+std::optional<CodeSymbol> symbol_at(Target& target, RemoteAddr pc, const std::string& library) {
+  if (auto symbol = target.code_symbol(pc)) return *symbol;
+  const auto modules = target.modules();
+  if (!modules) return std::nullopt;
+  for (const Module& module : *modules) {
+    if (pc < module.begin || pc >= module.end) continue;
+    if (module.path == library && !loop_is_one_function(target, module)) return std::nullopt;
+    return CodeSymbol{kUnnamed, module_name(module.path), 0};
+  }
+  return std::nullopt;
+}
+
 // The program counter of a thread that runs user code, where the debugger that stopped it can tell.
 void add_program_counters(Target& target, Snapshot& snapshot) {
   if (!target.stopped_by_host() && target.kind() != TargetKind::core) return;
@@ -56,16 +87,11 @@ void add_program_counters(Target& target, Snapshot& snapshot) {
     if (it == snapshot.threads.end() || !thread.registers) continue;
     it->pc = thread.registers->pc;
     if (it->wait.kind != WaitKind::none) continue;
-    auto symbol = target.code_symbol(RemoteAddr(thread.registers->pc));
+    auto symbol = symbol_at(target, RemoteAddr(thread.registers->pc), snapshot.python ? snapshot.python->library : "");
     if (!symbol) continue;
     it->native_symbol = symbol->name;
     it->native_module = symbol->module;
   }
-}
-
-std::string module_name(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? path : path.substr(slash + 1);
 }
 
 bool is_holder(const Snapshot& snapshot, std::uint64_t tid) {

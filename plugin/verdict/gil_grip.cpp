@@ -58,9 +58,11 @@ void judge_one_sample(const Process& process, GilGrip& grip) {
   const bool main_waits = std::find(grip.waiters.begin(), grip.waiters.end(), process.main_tid()) != grip.waiters.end();
   const bool cross =
       !grip.deaf && process.main_interpreter() != nullptr && grip.holder->interpreter != process.main_interpreter()->id;
-  // _PyEval_EvalFrameDefault on top means bytecode, and bytecode answers drop requests. A frame that stands at a call,
-  // with the program counter elsewhere, is inside a C function: it may be long.
-  const bool in_eval = thread != nullptr && thread->native_symbol.starts_with("_PyEval_EvalFrame");
+  // _PyEval_EvalFrameDefault (3.14+ also _TAIL_CALL_OPCODE, Python/ceval_macros.h) on top means bytecode, and bytecode
+  // answers drop requests. A frame that stands at a call, with the program counter elsewhere, is inside a C function:
+  // it may be long.
+  const bool in_eval = thread != nullptr && (thread->native_symbol.starts_with("_PyEval_EvalFrame") ||
+                                             thread->native_symbol.starts_with("_TAIL_CALL_"));
   const bool in_call = grip.holder->at_call == true && thread != nullptr && !thread->native_symbol.empty() && !in_eval;
   const bool asked = grip.holder->drop_request == true;
   grip.native = in_call || grip.blocked;

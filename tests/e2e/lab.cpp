@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "proc.h"
+#include "target/elf_file.h"
 
 namespace hang::test {
 namespace {
@@ -49,6 +50,8 @@ Lab read_lab(const json& row) {
   lab.lldb = !in_lldb.is_boolean();
   lab.expect_in_lldb = read_expectation(row["expect"], lab.lldb ? in_lldb : json::object());
   lab.expect_in_core = read_expectation(row["expect"], row.value("core", json::object()));
+  if (row.contains("one_sample_stripped"))
+    lab.one_sample_stripped = read_expectation(row["expect"], row["one_sample_stripped"]);
   lab.core = row.contains("core");
   lab.sigints = one_or_more<int>(row.at("sigints"));
   lab.needs = row.value("needs", "");
@@ -75,6 +78,15 @@ const std::vector<Lab>& labs() {
     return read;
   }();
   return rows;
+}
+
+bool Lab::opcodes_unnamed(const CPython& python) const {
+  if (!one_sample_stripped) return false;
+  constexpr std::uint64_t kWholeLoop = 0x4000;
+  auto executable = ElfFile::open(python.path());
+  if (!executable) return false;
+  const auto loop = (*executable)->exported("_PyEval_EvalFrameDefault");
+  return loop && loop->size < kWholeLoop && (*executable)->definitions("_PyEval_EvalFrameDefault").empty();
 }
 
 std::string blamed_line(const std::string& frame) {

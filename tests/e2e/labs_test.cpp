@@ -245,7 +245,7 @@ class Lldb : public LabTest {
 TEST_P(Lldb, NamesTheShape) {
   const Report report = classify_in_lldb(pid());
   ASSERT_TRUE(report.json) << report.command.out << report.command.err;
-  expect_verdict(*report.json, lab().expect_in_lldb, *patient_);
+  expect_verdict(*report.json, lab().in_lldb(GetParam().python), *patient_);
 }
 
 // All labs on one CPython of each minor, and some on every build.
@@ -281,7 +281,7 @@ TEST_P(Core, VerdictStandsAndTheMissingIsNamed) {
   const Report report = classify_core_in_lldb(GetParam().python.path(), core());
   ASSERT_TRUE(report.json) << report.command.out << report.command.err;
   EXPECT_EQ(report.json->at("target").at("kind"), "core");
-  expect_verdict(*report.json, lab().expect_in_core, *patient_);
+  expect_verdict(*report.json, lab().in_core(GetParam().python), *patient_);
   const json gaps = report.json->value("gaps", json::array());
   EXPECT_FALSE(gaps.empty()) << "a core has no fd table and no queues";
 }

@@ -6,9 +6,11 @@
 #include <dlfcn.h>
 #include <map>
 #include <memory>
+#include <sys/stat.h>
 #include <utility>
 
 #include "hosts/lldb/core_registers.h"
+#include "hosts/native/native_target.h"
 
 namespace hang::lldb_host {
 namespace {
@@ -95,6 +97,8 @@ LldbTarget::LldbTarget(const lldb::SBTarget& target, const lldb::SBProcess& proc
         return read_memory(address, out, error);
       }) {
   if (pid_ == LLDB_INVALID_PROCESS_ID) pid_ = 0;
+  if (!local_) return;
+  if (auto native = native::open_process(pid_)) native_ = std::move(*native);
 }
 
 std::optional<Error> LldbTarget::moved_on() const {
@@ -141,8 +145,10 @@ Result<std::size_t> LldbTarget::fetch(RemoteAddr page, std::span<std::byte> out)
 }
 
 const std::vector<Module>& LldbTarget::module_list() {
-  if (!modules_) modules_ = list_modules(target_, local_ ? "/proc/" + std::to_string(pid_) + "/root" : "");
-  return *modules_;
+  if (modules_) return *modules_;
+  if (native_ != nullptr)
+    if (auto mapped = native_->modules()) return modules_.emplace(std::move(*mapped));
+  return modules_.emplace(list_modules(target_, local_ ? "/proc/" + std::to_string(pid_) + "/root" : ""));
 }
 
 const Module* LldbTarget::module_of(RemoteAddr address) {
@@ -207,11 +213,25 @@ Result<MemberLayout> LldbTarget::member(std::string_view type, std::string_view 
   return layout;
 }
 
+bool LldbTarget::lldb_has_file(const lldb::SBAddress& address, const Module& module) const {
+  char path[PATH_MAX] = "";
+  struct stat theirs {
+  }, ours{};
+  auto from = address;
+  if (from.GetModule().GetFileSpec().GetPath(path, sizeof path) == 0) return false;
+  return stat(path, &theirs) == 0 && stat(module.open_path.c_str(), &ours) == 0 && theirs.st_ino == ours.st_ino &&
+         theirs.st_dev == ours.st_dev;
+}
+
 Result<CodeSymbol> LldbTarget::code_symbol(RemoteAddr pc) {
   const Module* module = module_of(pc);
   if (module == nullptr) return Error{ErrorKind::no_symbols, "no module there", pc};
-  auto symbol = target_.ResolveLoadAddress(pc.raw()).GetSymbol();  // the symbol table; no debug information
+  auto address = target_.ResolveLoadAddress(pc.raw());
+  if (native_ != nullptr && !lldb_has_file(address, *module)) return native_->code_symbol(pc);
+  auto symbol = address.GetSymbol();  // the symbol table; no debug information
   const char* name = symbol.IsValid() && !symbol.IsSynthetic() ? symbol.GetName() : nullptr;
+  // Not called synthetic by every LLDB: a function made out of unwind tables.
+  if (name != nullptr && std::string_view(name).starts_with("___lldb_unnamed_symbol")) name = nullptr;
   if (name == nullptr) return Error{ErrorKind::no_symbols, "no symbol covers this address", pc};
   auto start = symbol.GetStartAddress().GetLoadAddress(target_);
   if (start == LLDB_INVALID_ADDRESS || start > pc.raw()) return Error{ErrorKind::no_symbols, "no symbol there", pc};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <lldb/API/LLDB.h>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -40,6 +41,8 @@ class LldbTarget : public Target {
   std::size_t read_file(RemoteAddr address, std::span<std::byte> out);
   const std::vector<Module>& module_list();
   const Module* module_of(RemoteAddr address);
+  // Whether LLDB has its symbols from the very file that is mapped there.
+  [[nodiscard]] bool lldb_has_file(const lldb::SBAddress& address, const Module& module) const;
   [[nodiscard]] std::optional<Error> moved_on() const;
 
   mutable lldb::SBTarget target_;
@@ -48,6 +51,9 @@ class LldbTarget : public Target {
   std::uint64_t pid_;
   std::uint32_t stop_id_;
   bool local_;
+  // A local live process through procfs: which files it has mapped, also in a container or chroot, where LLDB takes the
+  // files of the same names here for them.
+  std::unique_ptr<Target> native_;
   PageCache pages_;
   ModuleFiles files_;
   std::optional<std::vector<Module>> modules_;
