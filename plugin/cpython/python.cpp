@@ -141,6 +141,11 @@ Result<std::unique_ptr<Python>> Python::open(Target& target, const RuntimeOption
   std::optional<Error> first_error;
   for (const Runtime& runtime : *runtimes) {
     auto python = open_runtime(target, runtime);
+    if (!python && python.error().kind == ErrorKind::inconsistent && !runtime.flavour_known) {
+      Runtime debug = runtime;
+      debug.flavour = Flavour::debug;
+      if (auto other = open_runtime(target, debug)) python = std::move(other);
+    }
     if (!python) {
       if (!first_error) first_error = python.error();
     } else if (chosen) {

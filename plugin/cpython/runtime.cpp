@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cstdio>
 #include <cstring>
 #include <fmt/format.h>
 #include <memory>
@@ -144,6 +145,13 @@ bool has_cookie(const DebugOffsetsHead& head) {
   return std::string_view(head.cookie.data(), head.cookie.size()) == kCookie;
 }
 
+Error of_unknown_version(const Module& module) {
+  return Error{
+      ErrorKind::unsupported_version,
+      fmt::format("a CPython of unknown version ({}): its symbols are hidden; --assume-python 3.N reads it as that",
+                  module.path)};
+}
+
 Result<void> check_debug_offsets(Target& target, const Runtime& runtime) {
   auto head = read_value<DebugOffsetsHead>(target, runtime.address, "_PyRuntime.debug_offsets");
   if (!head) return head.error();
@@ -172,10 +180,54 @@ Result<void> read_build(Target& target, ModuleSymbols& symbols, Runtime& runtime
   // Include/object.h and refcount.h, 3.11 to 3.15: declared under Py_REF_DEBUG, which Py_DEBUG implies
   // (Include/pyport.h).
   if (symbols.exports("_Py_NegativeRefcount")) runtime.flavour = Flavour::debug;
+  runtime.flavour_known = target.symbol(runtime.module, "Py_GetVersion").ok();
   return {};
 }
 
-// Py_Version, or where it is hidden what _PyRuntime itself says (3.13+).
+// PY_VERSION_HEX of a PY_VERSION like "3.11.2" or "3.12.0rc1+"; 0 of another text.
+std::uint32_t hexversion_of(std::string_view text) {
+  unsigned minor = 0, micro = 0, serial = 0;
+  char level[3] = "", plus = 0, rest = 0;
+  const std::string copy(text);
+  std::uint32_t code = 0xf;
+  int fields = std::sscanf(copy.c_str(), "3.%2u.%2u%c%c", &minor, &micro, &plus, &rest);
+  if (fields > 2 && !(fields == 3 && plus == '+')) {
+    fields = std::sscanf(copy.c_str(), "3.%2u.%2u%2[abrc]%2u", &minor, &micro, level, &serial);
+    if (fields != 4) return 0;
+    code = level[0] == 'a' ? 0xa : level[0] == 'b' ? 0xb : 0xc;
+  }
+  // Other libraries have versions that begin with 3 too, but OpenSSL's 3.0 to 3.6 and SQLite's 3.40 are no CPythons.
+  if (fields < 2 || minor < 7 || minor > 30) return 0;
+  return 0x03000000 | minor << 16 | micro << 8 | code << 4 | serial;
+}
+
+// Where no symbol says where the version is: it is one of the string literals (Python/getversion.c). Nothing if there
+// is not exactly one that looks like it.
+std::optional<std::uint32_t> version_by_literal(Target& target, const Module& module) {
+  constexpr std::uint64_t kMaxHead = 4096, kMaxSegment = std::uint64_t{64} << 20;
+  constexpr std::size_t kLongest = sizeof "3.15.10rc10+";
+  constexpr std::string_view kBegin("\0003.", 3);
+  std::vector<std::byte> head(kMaxHead);
+  const auto count = target.read(module.begin, head);
+  std::optional<std::uint32_t> found;
+  for (const ElfSegment& segment : elf_segments_of_head(std::span(head).first(count.value_or(0)))) {
+    if (segment.writable || segment.executable || segment.file_size > kMaxSegment) continue;
+    std::string bytes(segment.file_size, '\0');
+    const RemoteAddr begin(module.load_bias.raw() + segment.address);
+    bytes.resize(target.read(begin, std::as_writable_bytes(std::span(bytes))).value_or(0));
+    for (auto at = bytes.find(kBegin); at != std::string::npos; at = bytes.find(kBegin, at + 1)) {
+      const auto text = std::string_view(bytes).substr(at + 1, kLongest);
+      const auto end = text.find('\0');
+      const std::uint32_t version = end == std::string_view::npos ? 0 : hexversion_of(text.substr(0, end));
+      if (version == 0 || version == found) continue;
+      if (found) return std::nullopt;
+      found = version;
+    }
+  }
+  return found;
+}
+
+// Py_Version, or where it is hidden what _PyRuntime itself says (3.13+), or the literal.
 Result<std::uint32_t> read_hexversion(Target& target, const Module& module, ModuleSymbols& symbols,
                                       RemoteAddr address) {
   auto version = target.symbol(module, "Py_Version");
@@ -183,6 +235,9 @@ Result<std::uint32_t> read_hexversion(Target& target, const Module& module, Modu
   if (version.error().kind != ErrorKind::no_symbols) return version.error();
   auto head = read_value<DebugOffsetsHead>(target, address, "_PyRuntime.debug_offsets");
   if (head && has_cookie(*head)) return static_cast<std::uint32_t>(head->version);
+  // A module that has the function but no Py_Version is too old, and not one with hidden symbols.
+  if (target.symbol(module, "Py_GetVersion").ok()) return version.error();
+  if (auto literal = version_by_literal(target, module)) return *literal;
   return version.error();
 }
 
@@ -190,10 +245,15 @@ Result<Runtime> identify(Target& target, const Module& module, RemoteAddr addres
   ModuleSymbols symbols(target, module);
   auto hexversion = read_hexversion(target, module, symbols, address);
   const bool unknown = !hexversion && hexversion.error().kind == ErrorKind::no_symbols;
-  if (!hexversion && !(unknown && options.assumed_minor)) return unknown ? too_old(target, module) : hexversion.error();
-  Runtime runtime{
-      address,          module, hexversion.value_or(0), hexversion ? version_of(*hexversion) : "of unknown version",
-      Flavour::release, false};
+  if (!hexversion && !(unknown && options.assumed_minor)) {
+    if (!unknown) return hexversion.error();
+    return target.symbol(module, "Py_GetVersion").ok() ? too_old(target, module) : of_unknown_version(module);
+  }
+  Runtime runtime;
+  runtime.address = address;
+  runtime.module = module;
+  runtime.hexversion = hexversion.value_or(0);
+  runtime.version = hexversion ? version_of(*hexversion) : "of unknown version";
   if (options.assumed_minor && (!hexversion || runtime.minor() != *options.assumed_minor)) {
     runtime.assumed = true;
     runtime.hexversion = 0x030000f0 | static_cast<std::uint32_t>(*options.assumed_minor) << 16;

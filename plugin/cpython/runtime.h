@@ -19,6 +19,7 @@ struct Runtime {
   std::uint32_t hexversion = 0;  // Py_Version (3.11+), 0x030d00f0
   std::string version;           // "3.13.0"
   Flavour flavour = Flavour::release;
+  bool flavour_known = true;  // false: the symbols that would tell a debug build are hidden
   bool assumed = false;  // the layout of 3.minor() was asked for by the user; `version` is what was found
 
   [[nodiscard]] int minor() const { return static_cast<int>(hexversion >> 16 & 0xff); }

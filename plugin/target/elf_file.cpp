@@ -6,9 +6,12 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <libelf.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
+
+#include "target/elf_dynamic.h"
 
 namespace hang {
 namespace {
@@ -119,7 +122,9 @@ struct ElfFile::Libelf {
   int fd = -1;
   Elf* elf = nullptr;
   std::uint64_t file_size = 0;
+  std::uint64_t load_bias = 0;     // of an image of memory, in which the dynamic linker relocated the dynamic segment
   std::optional<Table> tables[2];  // .dynsym, .symtab; empty if absent or broken
+  std::optional<DynamicTable> dynamic;  // what tables[kDynsym] views where no section tells
 
   ~Libelf() {
     elf_end(elf);
@@ -136,6 +141,13 @@ struct ElfFile::Libelf {
     return {static_cast<const std::byte*>(data->d_buf), data->d_size};
   }
 
+  [[nodiscard]] std::span<const Elf64_Phdr> program_headers() const {
+    std::size_t count = 0;
+    if (elf_getphdrnum(elf, &count) != 0 || count == 0) return {};
+    const Elf64_Phdr* headers = elf64_getphdr(elf);
+    return headers == nullptr ? std::span<const Elf64_Phdr>() : std::span(headers, std::min(count, kMaxSegments));
+  }
+
   Elf_Scn* find(auto&& wanted) const {
     for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf, section));)
       if (const Elf64_Shdr* header = elf64_getshdr(section); header && wanted(*header)) return section;
@@ -147,6 +159,11 @@ struct ElfFile::Libelf {
     Table& table = tables[which].emplace();
     const Elf64_Word type = which == kDynsym ? SHT_DYNSYM : SHT_SYMTAB;
     Elf_Scn* section = find([&](const Elf64_Shdr& header) { return header.sh_type == type; });
+    if (!section && which == kDynsym) {
+      dynamic = read_dynamic_table(fd, file_size, program_headers(), load_bias);
+      table.symbols = dynamic->symbols;
+      table.strings = {reinterpret_cast<const char*>(dynamic->strings.data()), dynamic->strings.size()};
+    }
     if (!section) return table;
     const auto strings = bytes(elf_getscn(elf, elf64_getshdr(section)->sh_link));
     table.symbols = bytes(section);
@@ -172,12 +189,29 @@ Error ElfFile::missing(std::string_view what) const {
 }
 
 Result<std::unique_ptr<ElfFile>> ElfFile::open(const std::string& path) {
+  // O_NONBLOCK: a path out of a hostile process may name a FIFO.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return Error{ErrorKind::io, "cannot open " + path + ": " + std::strerror(errno)};
+  return open_fd(fd, path, 0);
+}
+
+Result<std::unique_ptr<ElfFile>> ElfFile::open_image(const ReadMemory& read, std::uint64_t begin,
+                                                     std::uint64_t load_bias, const std::string& name) {
+  const int fd = memfd_create("hang-image", MFD_CLOEXEC);
+  if (fd < 0) return Error{ErrorKind::io, std::string("no memory file: ") + std::strerror(errno)};
+  if (auto copied = copy_image(read, begin, load_bias, fd); !copied) {
+    close(fd);
+    return copied.error();
+  }
+  return open_fd(fd, name, load_bias);
+}
+
+Result<std::unique_ptr<ElfFile>> ElfFile::open_fd(int fd, const std::string& path, std::uint64_t load_bias) {
   auto elf = std::make_unique<Libelf>();
   struct stat status {};
-  // O_NONBLOCK: a path out of a hostile process may name a FIFO.
-  elf->fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (elf->fd < 0 || fstat(elf->fd, &status) != 0)
-    return Error{ErrorKind::io, "cannot open " + path + ": " + std::strerror(errno)};
+  elf->fd = fd;
+  elf->load_bias = load_bias;
+  if (fstat(elf->fd, &status) != 0) return Error{ErrorKind::io, "cannot open " + path + ": " + std::strerror(errno)};
   if (!S_ISREG(status.st_mode)) return Error{ErrorKind::no_symbols, path + ": not a regular file"};
   elf->file_size = static_cast<std::uint64_t>(status.st_size);
   elf_version(EV_CURRENT);

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -43,6 +44,13 @@ class ElfFile {
 
   // Errors: `io` (cannot be opened), `no_symbols` (not a 64-bit x86-64 ELF executable or shared object).
   static Result<std::unique_ptr<ElfFile>> open(const std::string& path);
+  // Reads memory of a process: the number of leading bytes that are there.
+  using ReadMemory = std::function<std::size_t(std::uint64_t address, std::span<std::byte> out)>;
+  // The same from the memory that a module was loaded into, for a file that is not there any more: `begin` is the
+  // address of its ELF header, `load_bias` what was added to its addresses. It has no sections and so no .symtab; the
+  // exported symbols are those of its dynamic segment. Errors: `unreadable`, `no_symbols`, `io` (no memory file).
+  static Result<std::unique_ptr<ElfFile>> open_image(const ReadMemory& read, std::uint64_t begin,
+                                                     std::uint64_t load_bias, const std::string& name);
   ElfFile(const ElfFile&) = delete;
   ElfFile& operator=(const ElfFile&) = delete;
   ~ElfFile();
@@ -52,7 +60,8 @@ class ElfFile {
   // Lowest PT_LOAD address; 0 if there is none.
   [[nodiscard]] std::uint64_t lowest_address() const;
 
-  // The definition of exactly `name` in .dynsym (what other modules can link to). `no_symbols` if there is none; an
+  // The definition of exactly `name` in .dynsym (what other modules can link to), which is found by the dynamic segment
+  // where there are no section headers. `no_symbols` if there is none; an
   // undefined reference is none.
   Result<ElfSymbol> exported(std::string_view name);
   // The same in .dynsym, then in .symtab.
@@ -77,6 +86,7 @@ class ElfFile {
   };
 
   ElfFile(std::string path, std::unique_ptr<Libelf> elf);
+  static Result<std::unique_ptr<ElfFile>> open_fd(int fd, const std::string& name, std::uint64_t load_bias);
   Result<void> read_headers();
   void load_functions();
   [[nodiscard]] Error missing(std::string_view what) const;

@@ -19,7 +19,8 @@ enum class TargetKind { live, core };
 // One file-backed module (executable or shared object) of the target.
 struct Module {
   std::string path;       // as the target sees it, for reports; may end in " (deleted)"
-  std::string open_path;  // a path that opens the same file from here (/proc/PID/root/..., map_files); may equal path
+  std::string open_path;  // a path that opens the same file from here (/proc/PID/root/..., map_files); may equal path;
+                          // empty if the file is gone
   RemoteAddr load_bias;   // add to an ELF virtual address to get a target address
   RemoteAddr begin, end;  // span of its mappings
 };

@@ -26,10 +26,11 @@ Error nonsense(const Runtime& runtime, const std::string& what) {
 }
 
 Result<void> check_header(const Runtime& runtime, const Header& header) {
+  const bool other =
+      std::memcmp(header.cookie, kCookie, sizeof kCookie) != 0 || header.version >> 16 != runtime.hexversion >> 16;
+  if (runtime.assumed && other) return Error{ErrorKind::absent_field, "not those of the minor that is assumed"};
   if (std::memcmp(header.cookie, kCookie, sizeof kCookie) != 0)
     return nonsense(runtime, "no cookie \"xdebugpy\" at _PyRuntime");
-  if (runtime.assumed && header.version >> 16 != runtime.hexversion >> 16)
-    return Error{ErrorKind::absent_field, "their order in another minor is not known here"};
   if (header.version >> 16 != runtime.hexversion >> 16)
     return nonsense(runtime, fmt::format("the offsets are for CPython {:#x}, the runtime says {:#x}", header.version,
                                          runtime.hexversion));

@@ -183,6 +183,7 @@ Result<std::vector<TargetThread>> LldbTarget::threads() {
 }
 
 Result<RemoteAddr> LldbTarget::symbol(const Module& module, std::string_view name) {
+  if (native_ != nullptr && module.open_path.empty()) return native_->symbol(module, name);
   auto file = files_.open(module);
   if (!file) return file.error();
   auto found = (*file)->symbol(name);

@@ -72,13 +72,14 @@ class NativeTarget final : public Target {
   ssize_t read_some(std::uint64_t address, std::span<std::byte> out);
   Result<std::vector<MappedModule>> find_modules();
   [[nodiscard]] std::string open_path_of(const MappedModule& found, const std::string& executable) const;
+  Result<std::unique_ptr<ElfFile>> open_image(const Module& module);
   Result<ElfFile*> elf_of(const Module& module);
 
   std::uint64_t pid_;
   Fd process_;  // pidfd: while it is not readable, the pid is still this process
   Fd memory_;   // /proc/PID/mem, only where process_vm_readv is not to be had
   std::optional<std::vector<Module>> modules_;
-  std::map<std::string, Result<std::unique_ptr<ElfFile>>> elf_files_;  // by open_path
+  std::map<std::uint64_t, Result<std::unique_ptr<ElfFile>>> elf_files_;  // by the module's begin
 };
 
 Result<void> NativeTarget::open() {
@@ -157,6 +158,7 @@ Result<std::vector<MappedModule>> NativeTarget::find_modules() {
 }
 
 // A path that opens the mapped file itself: it may have been replaced or deleted, or lie in another mount namespace.
+// Empty if there is none.
 std::string NativeTarget::open_path_of(const MappedModule& found, const std::string& executable) const {
   std::string in_root = proc("root") + found.module.path;
   struct stat status {};
@@ -165,7 +167,9 @@ std::string NativeTarget::open_path_of(const MappedModule& found, const std::str
   if (found.module.path == executable) return proc("exe");
   // Following these links takes CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN (proc(5)).
   const std::string by_range = proc("map_files/") + found.head.range;
-  return stat(by_range.c_str(), &status) == 0 ? by_range : in_root;
+  if (stat(by_range.c_str(), &status) == 0) return by_range;
+  // What has that name now is another file, say of an upgrade: its symbols would be believed.
+  return {};
 }
 
 Result<std::vector<Module>> NativeTarget::modules() {
@@ -201,9 +205,19 @@ Result<std::vector<TargetThread>> NativeTarget::threads() {
   return threads;
 }
 
+Result<std::unique_ptr<ElfFile>> NativeTarget::open_image(const Module& module) {
+  const auto read_memory = [this](std::uint64_t address, std::span<std::byte> out) {
+    return read(RemoteAddr(address), out).value_or(0);
+  };
+  return ElfFile::open_image(read_memory, module.begin.raw(), module.load_bias.raw(), module.path);
+}
+
 Result<ElfFile*> NativeTarget::elf_of(const Module& module) {
-  auto found = elf_files_.find(module.open_path);
-  if (found == elf_files_.end()) found = elf_files_.emplace(module.open_path, ElfFile::open(module.open_path)).first;
+  auto found = elf_files_.find(module.begin.raw());
+  if (found == elf_files_.end()) {
+    auto file = module.open_path.empty() ? open_image(module) : ElfFile::open(module.open_path);
+    found = elf_files_.emplace(module.begin.raw(), std::move(file)).first;
+  }
   if (!found->second) return found->second.error();
   return found->second->get();
 }
