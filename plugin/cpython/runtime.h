@@ -20,7 +20,7 @@ struct Runtime {
   std::string version;           // "3.13.0"
   Flavour flavour = Flavour::release;
   bool flavour_known = true;  // false: the symbols that would tell a debug build are hidden
-  bool assumed = false;  // the layout of 3.minor() was asked for by the user; `version` is what was found
+  bool assumed = false;       // the layout of 3.minor() was asked for by the user; `version` is what was found
 
   [[nodiscard]] int minor() const { return static_cast<int>(hexversion >> 16 & 0xff); }
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "cpython/layout/tables.h"
 #include "cpython/readers.h"
 #include "support/fake_target.h"
 
@@ -258,12 +259,58 @@ TEST_F(HostileLists, GilOutOfRange) {
 TEST(ChosenLayout, UnknownMinorIsRefusedByName) {
   FakeTarget target;
   Runtime runtime;
-  runtime.version = "3.14.2";
-  runtime.hexversion = 0x030e02f0;
+  const int newer = layout::tables().back().minor + 1;
+  runtime.version = fmt::format("3.{}.2", newer);
+  runtime.hexversion = 0x030002f0 | static_cast<std::uint32_t>(newer) << 16;
   auto layout = layout::Layout::choose(target, runtime);
   ASSERT_FALSE(layout.ok());
   EXPECT_EQ(layout.error().kind, ErrorKind::unsupported_version);
-  EXPECT_NE(layout.error().message.find("3.14.2"), std::string::npos);
+  EXPECT_NE(layout.error().message.find(runtime.version), std::string::npos);
+}
+
+// The memory that a free-threaded CPython of this minor would begin with: its own offsets are those of the column.
+void put_debug_offsets(FakeTarget& target, const layout::Table& table, RemoteAddr at, std::uint32_t hexversion) {
+  constexpr std::string_view kCookie = "xdebugpy";
+  const std::array<std::byte, 2048> blank{};
+  target.put_bytes(at, blank);
+  target.put_bytes(at, std::as_bytes(std::span(kCookie)));
+  target.put(at.field(8), std::uint64_t{hexversion});
+  target.put(at.field(16), std::uint64_t{1});
+  for (const layout::Row& place : table.rows) {
+    if (place.kind != layout::RowKind::debug_offset) continue;
+    for (const layout::Row& row : table.rows) {
+      const bool size = row.kind == layout::RowKind::type || row.kind == layout::RowKind::open_type;
+      if (row.type != place.type || (place.member.empty() ? !size : row.member != place.member)) continue;
+      if (!size && row.kind != layout::RowKind::field) continue;
+      target.put(at.field(static_cast<std::uint64_t>(place.release.first)),
+                 static_cast<std::uint64_t>(row.free_threaded.first));
+    }
+  }
+}
+
+TEST(ChosenLayout, FreeThreadedColumnOnASyntheticImage) {
+  for (const layout::Table& table : layout::tables()) {
+    FakeTarget target;
+    Runtime runtime;
+    runtime.address = RemoteAddr(0x100000);
+    runtime.hexversion = 0x030002f0 | static_cast<std::uint32_t>(table.minor) << 16;
+    runtime.version = fmt::format("3.{}.2", table.minor);
+    runtime.flavour = Flavour::free_threaded;
+    put_debug_offsets(target, table, runtime.address, runtime.hexversion);
+    auto layout = layout::Layout::choose(target, runtime);
+    if (table.minor < 13) {  // before PEP 703
+      ASSERT_FALSE(layout.ok());
+      EXPECT_EQ(layout.error().kind, ErrorKind::unsupported_version);
+      continue;
+    }
+    ASSERT_TRUE(layout.ok()) << layout.error().describe();
+    // ob_tid, flags, ob_mutex, ob_gc_bits, ob_ref_local and ob_ref_shared come first (Include/object.h).
+    EXPECT_EQ((*layout)->field("PyObject", "ob_type")->offset, 24U);
+    runtime.flavour = Flavour::release;
+    auto mistaken = layout::Layout::choose(target, runtime);
+    ASSERT_FALSE(mistaken.ok());
+    EXPECT_EQ(mistaken.error().kind, ErrorKind::inconsistent);
+  }
 }
 
 TEST(ChosenLayout, DwarfAnswersWhatNoTableHas) {
