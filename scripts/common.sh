@@ -23,14 +23,14 @@ find_lldb() {
 # The newest supported CPython of the machine: pyenv's, selected or not, and those in PATH.
 find_python() {
   local python
-  for python in $(printf '%s\n' "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[123].*/bin/python3 | sort -rV) \
-    python3.13 python3.12 python3.11 python3; do
-    if "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+  for python in $(printf '%s\n' "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[1-5].*/bin/python3 | sort -rV) \
+    python3.15 python3.14 python3.13 python3.12 python3.11 python3; do
+    if "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 15))' 2>/dev/null; then
       command -v "$python"
       return
     fi
   done
-  die "no CPython 3.11 to 3.13 in PATH"
+  die "no CPython 3.11 to 3.15 in PATH"
 }
 
 # start_lab PYTHON FILE FOLDER: starts a lab and waits for its READY; its pid is then $lab. A background job of a script

@@ -16,7 +16,7 @@ struct Driver {
   std::size_t frame;  // index into state.frames
 };
 
-// asyncio: BaseEventLoop.run_forever and _run_once (Lib/asyncio/base_events.py, 3.11 to 3.13).
+// asyncio: BaseEventLoop.run_forever and _run_once (Lib/asyncio/base_events.py, 3.11 to 3.15).
 std::optional<Driver> find_asyncio(const facts::ThreadStateFacts& state);
 void read_asyncio(cpython::Python& python, const facts::Snapshot& snapshot, const Driver& driver,
                   facts::LoopFacts& loop);
