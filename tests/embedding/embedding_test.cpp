@@ -1,4 +1,5 @@
 // Executables that embed CPython are CPython processes too, whatever became of their files and symbols.
+#include <algorithm>
 #include <cstring>
 #include <elf.h>
 #include <filesystem>
@@ -193,6 +194,24 @@ TEST_F(Embedding, AnotherLibraryThatRunsToo) {
   const Report report = classify_in_cli({"-p", pid()});
   ASSERT_TRUE(report.json) << report.command.out << report.command.err;
   EXPECT_THAT(report.json->at("gaps").dump(), HasSubstr("other Python runtime"));
+}
+
+// /usr/bin/python3.N of a container: the same names lead to other files here, or to none.
+TEST_F(Embedding, Container) {
+  const auto pythons = supported_pythons();
+  const auto inside = std::find_if(pythons.rbegin(), pythons.rend(),
+                                   [](const CPython& python) { return !python.root.empty() && !python.debug; });
+  if (inside == pythons.rend()) GTEST_SKIP() << "no root file system (scripts/pythons)";
+  PythonOptions options;
+  options.root = inside->root;
+  options.container = true;
+  start({inside->executable, kScript}, options);
+  expect_orphaned();
+  EXPECT_THAT(version(), HasSubstr(inside->version));
+  if (const std::string why = why_no_lldb(); !why.empty()) GTEST_SKIP() << why;
+  const Report report = classify_in_lldb(static_cast<pid_t>(process_->pid()));
+  ASSERT_TRUE(report.json) << report.command.out << report.command.err;
+  EXPECT_EQ(report.json->at("verdict").value("id", ""), "L1") << report.json->dump(1);
 }
 
 TEST_F(Embedding, AssumedVersion) {

@@ -46,9 +46,10 @@ struct Mount {
 };
 
 // The mounts that a program in `root` needs, outermost folders first; their mount points are made in it.
-std::vector<Mount> mounts_of(const std::string& root) {
+std::vector<Mount> mounts_of(const std::string& root, bool container) {
   std::vector<Mount> mounts;
   if (root.empty()) return mounts;
+  if (container) return {{root + "/usr", "/usr"}};
   for (const char* folder : {"/proc", "/dev", "/tmp", HANG_SOURCE_DIR}) {
     std::error_code ignored;  // mount() will fail and say so
     std::filesystem::create_directories(root + folder, ignored);
@@ -58,16 +59,16 @@ std::vector<Mount> mounts_of(const std::string& root) {
 }
 
 // Moves the calling process into `root`, in a mount namespace of its own that ends with it: nothing stays mounted.
-bool enter(const std::string& root, const std::vector<Mount>& mounts) {
+bool enter(const std::string& root, const std::vector<Mount>& mounts, bool container) {
   if (root.empty()) return true;
   if (unshare(CLONE_NEWNS) != 0 || mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
   for (const Mount& bound : mounts)
     if (mount(bound.from.c_str(), bound.to.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0) return false;
-  return chroot(root.c_str()) == 0 && chdir("/") == 0;
+  return container || (chroot(root.c_str()) == 0 && chdir("/") == 0);
 }
 
 // In the child, between fork and exec: async-signal-safe calls only.
-[[noreturn]] void become(char* const* argv, char* const* envp, int output, int parent, const std::string& root,
+[[noreturn]] void become(char* const* argv, char* const* envp, int output, int parent, const PythonOptions& options,
                          const std::vector<Mount>& mounts) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -79,7 +80,7 @@ bool enter(const std::string& root, const std::vector<Mount>& mounts) {
   const int null = open("/dev/null", O_RDONLY);
   if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0) _exit(126);
   syscall(SYS_close_range, 3U, ~0U, 0U);
-  if (!enter(root, mounts)) _exit(125);
+  if (!enter(options.root, mounts, options.container)) _exit(125);
   execve(argv[0], argv, envp);
   _exit(127);
 }
@@ -116,10 +117,10 @@ Result<std::unique_ptr<PythonProcess>> PythonProcess::run_program(const std::vec
   auto arguments = command;
   auto environment = merged_environment(options.environment);
   const auto argv = pointers(arguments), envp = pointers(environment);
-  const auto mounts = mounts_of(options.root);
+  const auto mounts = mounts_of(options.root, options.container);
   const int parent = getpid();
   const int pid = fork();
-  if (pid == 0) become(argv.data(), envp.data(), pipe[1], parent, options.root, mounts);
+  if (pid == 0) become(argv.data(), envp.data(), pipe[1], parent, options, mounts);
   close(pipe[1]);
   if (pid < 0) {
     close(pipe[0]);

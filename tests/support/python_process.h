@@ -19,6 +19,7 @@ struct PythonOptions {
   std::vector<std::pair<std::string, std::string>> environment;  // added to ours
   std::chrono::milliseconds deadline{30'000};                    // for READY
   std::string root;  // run_program(): a root file system to run it in; it also sees our /proc, /dev, /tmp and sources
+  bool container = false;  // not chroot, but as in a container: its /usr under the name of ours, which only it sees
 };
 
 // The child runs in a process group of its own with every signal at its default and none blocked (a background shell
