@@ -11,12 +11,21 @@ namespace hang::verdict {
 namespace {
 
 // The order is the cheap decision order of docs/shapes.md: what stops everything, then who holds the GIL, then the
-// loops, then the signal disposition, then what is no hang. A SIGINT that is ignored explains a dead Ctrl-C, but not
-// why the process does not go on, so it comes after the shapes that do.
+// loops, then the signal disposition, then what is no hang. A signal that was taken and waits in Python's flags is
+// proof that the main thread should move (S2, S3); a SIGINT that is ignored or misrouted explains a dead Ctrl-C, but
+// not why the process does not go on, so S4 and S5 come after the shapes that do.
 using Rule = std::optional<Finding> (*)(const Case&);
-constexpr std::array<Rule, 8> kRules{
-    stopped_not_hung,      gil_hostage_signal_drop,   gil_hog_native_call, loop_blocked_by_sync_call,
-    orphaned_channel_park, sigint_ignored_or_blocked, slow_not_stuck,      idle_by_design};
+constexpr std::array<Rule, 11> kRules{stopped_not_hung,
+                                      gil_hostage_signal_drop,
+                                      gil_hog_native_call,
+                                      subinterp_owns_main_thread,
+                                      tripped_but_main_parked,
+                                      loop_blocked_by_sync_call,
+                                      orphaned_channel_park,
+                                      wakeup_fd_misrouted,
+                                      sigint_ignored_or_blocked,
+                                      slow_not_stuck,
+                                      idle_by_design};
 
 // FNV-1a, because std::hash is not stable across builds and the signature is stored.
 std::string fnv1a(const std::string& text) {
@@ -32,7 +41,7 @@ std::string signature_of(const Finding& finding) {
 }
 
 std::string why_not(const Finding& other, const Finding& verdict) {
-  if (other.id == "S5") return "it stops Ctrl-C, but the process would hang without it";
+  if (other.id == "S4" || other.id == "S5") return "it stops Ctrl-C, but the process would hang without it";
   if (other.id.starts_with("N")) return fmt::format("{} explains more", verdict.id);
   return fmt::format("{} comes first: it would hold with or without this", verdict.id);
 }

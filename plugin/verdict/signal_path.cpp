@@ -148,6 +148,7 @@ void Walk::handler_ran() {
 
 void Walk::byte_arrived() {
   if (!signals().wakeup_fd) return doubt(4, "wakeup byte", "the wakeup fd could not be read");
+  if (const std::string why = misrouted(process_); !why.empty()) return die(4, "wakeup byte", why);
   const auto wakeup = wakeup_state(facts_);
   if (!wakeup.set) return add(4, "wakeup byte", Mark::ok, "no wakeup fd is set (normal without a loop that wants one)");
   if (wakeup.full == true) return add(4, fmt::format("wakeup fd {}", wakeup.fd), Mark::full, wakeup.words);
@@ -187,8 +188,18 @@ void Walk::main_can_run() {
     return doubt(5, title,
                  fmt::format("{} has the GIL now; one sample cannot tell whether it would give it up",
                              process_.thread_label(grip.holder->tid)));
-  if (waiting.waker == Waker::running || waiting.on.empty()) return add(5, title, Mark::ok, "it runs");
   const auto* thread = process_.main_thread();
+  const bool asleep =
+      thread != nullptr && thread->wait.kind != WaitKind::none && thread->wait.kind != WaitKind::unknown;
+  if (waiting.waker == Waker::running || !asleep) return add(5, title, Mark::ok, "it runs");
+  // The kernel gives the signal to a thread that does not block it; that one runs the C handler, and the main thread is
+  // woken by the wakeup fd or not at all.
+  const bool elsewhere = thread->sig_blk && (*thread->sig_blk & kSigintBit) != 0;
+  if (elsewhere && signals().wakeup_fd == -1)
+    return die(5, title,
+               fmt::format("it blocks SIGINT itself, so another thread takes the signal, and nothing wakes the main "
+                           "thread from {}",
+                           thread->wait.name.empty() ? "its wait" : thread->wait.name));
   add(5, title, Mark::ok,
       fmt::format("GIL free for it; a signal interrupts {}",
                   thread->wait.name.empty() ? "its wait" : thread->wait.name));
@@ -308,6 +319,32 @@ WakeupState wakeup_state(const facts::Snapshot& snapshot) {
     state.words = fmt::format("{}: how full it is cannot be read", fd->target);
   }
   return state;
+}
+
+std::string misrouted(const Process& process) {
+  const auto& signals = process.python().signals;
+  const auto* loop = process.loop_of(process.main_tid());
+  const bool by_byte =
+      loop != nullptr && loop->kind == facts::LoopKind::asyncio &&
+      std::find(loop->signal_handlers.begin(), loop->signal_handlers.end(), kSigint) != loop->signal_handlers.end() &&
+      signals.sigint_handler_name.ends_with("_sighandler_noop");
+  if (!by_byte || !signals.wakeup_fd) return {};
+  if (*signals.wakeup_fd < 0)
+    return "no wakeup fd is set, and the handler that asyncio installed does nothing by itself";
+  if (loop->wakeup_writer && *signals.wakeup_fd != *loop->wakeup_writer)
+    return fmt::format("the wakeup fd is {}, but the loop reads the other end of fd {}", *signals.wakeup_fd,
+                       *loop->wakeup_writer);
+  // The same number, but another file since.
+  const auto* writer = process.facts().fd(*signals.wakeup_fd);
+  const auto* reader = loop->wakeup_reader ? process.facts().fd(*loop->wakeup_reader) : nullptr;
+  if (!process.facts().kernel.fds_known || !loop->wakeup_reader) return {};
+  if (writer == nullptr) return fmt::format("the wakeup fd {} is not open", *signals.wakeup_fd);
+  if (reader == nullptr)
+    return fmt::format("the loop's end of the wakeup pair, fd {}, is not open", *loop->wakeup_reader);
+  if (!writer->unix_socket || !reader->unix_socket || !writer->unix_socket->peer_inode) return {};
+  if (*writer->unix_socket->peer_inode != reader->unix_socket->inode)
+    return fmt::format("the wakeup fd {} is no longer connected to the loop's fd {}", writer->fd, reader->fd);
+  return {};
 }
 
 CtrlC walk_signal_path(const Process& process, const WaitGraph& graph) {

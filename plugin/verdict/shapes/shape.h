@@ -19,14 +19,17 @@ struct Case {
 };
 
 // Rules, in the order in which they are asked; the first that matches is the verdict, later ones become findings.
-std::optional<Finding> stopped_not_hung(const Case& c);           // N1
-std::optional<Finding> gil_hostage_signal_drop(const Case& c);    // S1
-std::optional<Finding> gil_hog_native_call(const Case& c);        // G3
-std::optional<Finding> loop_blocked_by_sync_call(const Case& c);  // L3
-std::optional<Finding> orphaned_channel_park(const Case& c);      // L1
-std::optional<Finding> sigint_ignored_or_blocked(const Case& c);  // S5
-std::optional<Finding> slow_not_stuck(const Case& c);             // N2
-std::optional<Finding> idle_by_design(const Case& c);             // N3
+std::optional<Finding> stopped_not_hung(const Case& c);            // N1
+std::optional<Finding> gil_hostage_signal_drop(const Case& c);     // S1
+std::optional<Finding> gil_hog_native_call(const Case& c);         // G3
+std::optional<Finding> subinterp_owns_main_thread(const Case& c);  // S2
+std::optional<Finding> tripped_but_main_parked(const Case& c);     // S3
+std::optional<Finding> loop_blocked_by_sync_call(const Case& c);   // L3
+std::optional<Finding> orphaned_channel_park(const Case& c);       // L1
+std::optional<Finding> wakeup_fd_misrouted(const Case& c);         // S4
+std::optional<Finding> sigint_ignored_or_blocked(const Case& c);   // S5
+std::optional<Finding> slow_not_stuck(const Case& c);              // N2
+std::optional<Finding> idle_by_design(const Case& c);              // N3
 
 // Helpers shared by the rules.
 Finding make_finding(std::string id, std::string shape, Confidence confidence);
