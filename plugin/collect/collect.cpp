@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <thread>
 
+#include "collect/code_symbols.h"
 #include "collect/waits.h"
 #include "collect/watcher.h"
 #include "cpython/python.h"
@@ -45,37 +46,6 @@ void threads_from_registers(Target& target, Snapshot& snapshot) {
       {"signal masks, CPU time, descriptors, queues and peers", "the core has no kernel state", {"S5", "L1", "N3"}});
 }
 
-std::string module_name(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? path : path.substr(slash + 1);
-}
-
-// What a stripped function is called.
-constexpr const char* kUnnamed = "a function without a name";
-
-// Whether a function without a symbol in CPython's own module is certainly not the loop that runs bytecode: that is one
-// large exported function (Python/ceval.c), unless the build has a function for each opcode (gh-128563, 3.14+), where
-// the exported one is only the entry.
-bool loop_is_one_function(Target& target, const Module& module) {
-  constexpr std::uint64_t kFarInside = 0x4000;
-  const auto begin = target.symbol(module, "_PyEval_EvalFrameDefault");
-  if (!begin) return false;
-  const auto covering = target.code_symbol(begin->field(kFarInside));
-  return covering && covering->name == "_PyEval_EvalFrameDefault";
-}
-
-std::optional<CodeSymbol> symbol_at(Target& target, RemoteAddr pc, const std::string& library) {
-  if (auto symbol = target.code_symbol(pc)) return *symbol;
-  const auto modules = target.modules();
-  if (!modules) return std::nullopt;
-  for (const Module& module : *modules) {
-    if (pc < module.begin || pc >= module.end) continue;
-    if (module.path == library && !loop_is_one_function(target, module)) return std::nullopt;
-    return CodeSymbol{kUnnamed, module_name(module.path), 0};
-  }
-  return std::nullopt;
-}
-
 // The program counter of a thread that runs user code, where the debugger that stopped it can tell.
 void add_program_counters(Target& target, Snapshot& snapshot) {
   if (!target.stopped_by_host() && target.kind() != TargetKind::core) return;
@@ -91,6 +61,18 @@ void add_program_counters(Target& target, Snapshot& snapshot) {
     if (!symbol) continue;
     it->native_symbol = symbol->name;
     it->native_module = symbol->module;
+  }
+}
+
+// The function in which a running thread was seen most often during the watch.
+void add_sampled_functions(Snapshot& snapshot) {
+  for (const auto& watch : snapshot.watch.threads) {
+    if (watch.native.empty()) continue;
+    for (auto& thread : snapshot.threads) {
+      if (thread.tid != watch.tid || thread.wait.kind != WaitKind::none || !thread.native_symbol.empty()) continue;
+      thread.native_symbol = watch.native.front().symbol;
+      thread.native_module = watch.native.front().module;
+    }
   }
 }
 
@@ -138,6 +120,7 @@ class Collector {
     auto last = sample();
     if (!last) return last;
     last->watch = std::move(watch);
+    add_sampled_functions(*last);
     return last;
   }
 
@@ -184,7 +167,6 @@ Result<Snapshot> Collector::sample() {
   if (target_.local() && !target_.stopped_by_host()) settle_waiters(snapshot);
   for (auto& thread : snapshot.threads) complete_wait(target_, thread.wait);
   add_program_counters(target_, snapshot);
-  for (auto& thread : snapshot.threads) thread.native_module = module_name(thread.native_module);
   loops::read_loops(*python_, snapshot);
   return snapshot;
 }

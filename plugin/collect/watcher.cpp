@@ -4,6 +4,7 @@
 #include <set>
 #include <thread>
 
+#include "collect/code_symbols.h"
 #include "kernel/kernel.h"
 
 namespace hang::collect {
@@ -17,6 +18,7 @@ namespace {
 // Of a process with hundreds of threads these are enough to see whether anything moves.
 constexpr std::size_t kMaxThreads = 64;
 constexpr int kReadsPerInterval = 12;
+constexpr std::size_t kMaxFunctions = 32;  // kept of one thread
 
 bool same_wait(const facts::Wait& a, const facts::Wait& b) {
   return a.kind == b.kind && a.syscall == b.syscall && a.args == b.args;
@@ -38,7 +40,8 @@ Watcher::Watcher(cpython::Python& python, const facts::Snapshot& snapshot) : pyt
   for (auto tid : chosen) {
     const auto* thread = snapshot.thread(tid);
     if (thread == nullptr) continue;
-    threads_[tid] = {*thread, *thread, {tid, 0, 0, 0, 1, thread->wait.kind == facts::WaitKind::none ? 1 : 0, false}};
+    threads_[tid] = {
+        *thread, *thread, {tid, 0, 0, 0, 1, thread->wait.kind == facts::WaitKind::none ? 1 : 0, false, 0, {}}};
   }
   for (const auto& state : snapshot.python->thread_states) {
     if (!threads_.contains(state.tid) || state.frames.empty()) continue;
@@ -56,6 +59,34 @@ Watcher::Watcher(cpython::Python& python, const facts::Snapshot& snapshot) : pyt
     }
     gils_.push_back(gil);
   }
+  start_samplers();
+}
+
+void Watcher::start_samplers() {
+  for (const auto& gil : gils_) {
+    const auto* holder = gil.last.locked ? snapshot_.thread_state(gil.last.last_holder) : nullptr;
+    if (holder == nullptr || samplers_.contains(holder->tid) || !threads_.contains(holder->tid)) continue;
+    // Where the kernel does not allow it, the verdict does without the native function.
+    if (auto sampler = kernel::IpSampler::start(holder->tid)) samplers_.emplace(holder->tid, std::move(*sampler));
+  }
+}
+
+void Watcher::stop_samplers() {
+  for (auto& [tid, sampler] : samplers_) {
+    std::map<std::uint64_t, int> by_address;
+    for (const auto address : sampler.stop()) ++by_address[address];
+    std::map<std::pair<std::string, std::string>, int> by_function;
+    auto& seen = threads_[tid].seen;
+    for (const auto& [address, count] : by_address) {
+      seen.samples += count;
+      const auto symbol = symbol_at(python_.target(), RemoteAddr(address), snapshot_.python->library);
+      if (symbol) by_function[{symbol->name, symbol->module}] += count;
+    }
+    for (const auto& [function, count] : by_function) seen.native.push_back({function.first, function.second, count});
+    std::stable_sort(seen.native.begin(), seen.native.end(),
+                     [](const auto& a, const auto& b) { return a.count > b.count; });
+    if (seen.native.size() > kMaxFunctions) seen.native.resize(kMaxFunctions);
+  }
 }
 
 facts::Watch Watcher::run(milliseconds interval, milliseconds most) {
@@ -69,12 +100,13 @@ facts::Watch Watcher::run(milliseconds interval, milliseconds most) {
     if (passed >= most || (passed >= interval && !looks_stuck())) break;
   }
   look_closely();
+  stop_samplers();
   return result(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
 }
 
 // A holder of the main interpreter's GIL that was never seen to move: one endless call, or many short ones.
 void Watcher::look_closely() {
-  constexpr std::chrono::milliseconds kClosely{60};
+  constexpr std::chrono::milliseconds kClosely{150};
   if (gils_.empty() || gils_.front().seen.locked_reads != gils_.front().seen.reads) return;
   auto state = states_.find(gils_.front().last.last_holder);
   if (state == states_.end() || state->second.seen.changes > 0) return;

@@ -8,6 +8,7 @@
 
 #include "cpython/python.h"
 #include "facts/facts.h"
+#include "kernel/ip_sampler.h"
 
 namespace hang::collect {
 
@@ -41,6 +42,8 @@ class Watcher {
   void sample_gils();
   [[nodiscard]] bool looks_stuck() const;
   void look_closely();
+  void start_samplers();
+  void stop_samplers();
   [[nodiscard]] facts::Watch result(double ms) const;
 
   cpython::Python& python_;
@@ -48,6 +51,7 @@ class Watcher {
   std::map<std::uint64_t, Thread> threads_;
   std::map<std::uint64_t, State> states_;
   std::vector<Gil> gils_;
+  std::map<std::uint64_t, kernel::IpSampler> samplers_;  // of the threads that have a GIL, by tid
 };
 
 }  // namespace hang::collect

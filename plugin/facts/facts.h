@@ -331,12 +331,21 @@ struct PythonFacts {
 // --- what moved ------------------------------------------------------------------------------------------------
 // Blocked threads do not change while they hang. The watch is what repeated reads over `ms` saw move.
 
+// A function that a running thread was seen in, and how often.
+struct NativeSample {
+  std::string symbol, module;
+  int count = 0;
+};
+
 struct ThreadWatch {
   std::uint64_t tid = 0;
   std::uint64_t cpu_ns = 0;  // used during the watch
   std::uint64_t voluntary_switches = 0, involuntary_switches = 0;
   int reads = 0, running_reads = 0;  // how often it was seen not in a system call
   bool wait_changed = false;         // a different system call or first argument was seen
+  // Of a GIL's holder: its instruction pointer in user space, sampled while it ran; the most frequent functions first.
+  int samples = 0;
+  std::vector<NativeSample> native;
 };
 
 struct StateWatch {

@@ -72,7 +72,9 @@ HANG_JSON(LoopFacts, kind, tid, tstate, interpreter, run_function, object, in_se
           executor_busy, wakers, wakers_searched)
 HANG_JSON(PythonFacts, version, hexversion, build, library, runtime, providers, finalizing, main_tid, interpreters,
           thread_states, gils, signals, loops)
-HANG_JSON(ThreadWatch, tid, cpu_ns, voluntary_switches, involuntary_switches, reads, running_reads, wait_changed)
+HANG_JSON(NativeSample, symbol, module, count)
+HANG_JSON(ThreadWatch, tid, cpu_ns, voluntary_switches, involuntary_switches, reads, running_reads, wait_changed,
+          samples, native)
 HANG_JSON(StateWatch, tstate, reads, changes)
 HANG_JSON(GilWatch, gil, reads, locked_reads, holder_changes, switches)
 HANG_JSON(Watch, ms, skipped, threads, states, gils)

@@ -51,6 +51,11 @@ int shared_cpu(const Process& process, const GilGrip& grip) {
   return sharing;
 }
 
+// _PyEval_EvalFrameDefault; 3.14+ may have a function for each opcode (_TAIL_CALL_CALL, Python/ceval_macros.h).
+bool is_bytecode_loop(const std::string& symbol) {
+  return symbol.starts_with("_PyEval_EvalFrame") || symbol.starts_with("_TAIL_CALL_");
+}
+
 void judge_one_sample(const Process& process, GilGrip& grip) {
   const auto& facts = process.facts();
   const auto* thread = facts.thread(grip.holder->tid);
@@ -58,11 +63,10 @@ void judge_one_sample(const Process& process, GilGrip& grip) {
   const bool main_waits = std::find(grip.waiters.begin(), grip.waiters.end(), process.main_tid()) != grip.waiters.end();
   const bool cross =
       !grip.deaf && process.main_interpreter() != nullptr && grip.holder->interpreter != process.main_interpreter()->id;
-  // _PyEval_EvalFrameDefault (3.14+ also _TAIL_CALL_OPCODE, Python/ceval_macros.h) on top means bytecode, and bytecode
+  // The bytecode loop on top means bytecode, and bytecode
   // answers drop requests. A frame that stands at a call, with the program counter elsewhere, is inside a C function:
   // it may be long.
-  const bool in_eval = thread != nullptr && (thread->native_symbol.starts_with("_PyEval_EvalFrame") ||
-                                             thread->native_symbol.starts_with("_TAIL_CALL_"));
+  const bool in_eval = thread != nullptr && is_bytecode_loop(thread->native_symbol);
   const bool in_call = grip.holder->at_call == true && thread != nullptr && !thread->native_symbol.empty() && !in_eval;
   const bool asked = grip.holder->drop_request == true;
   grip.native = in_call || grip.blocked;
@@ -85,6 +89,14 @@ void judge_one_sample(const Process& process, GilGrip& grip) {
   }
 }
 
+int samples_in_bytecode(const facts::ThreadWatch* watch) {
+  int count = 0;
+  if (watch != nullptr)
+    for (const auto& native : watch->native)
+      if (is_bytecode_loop(native.symbol)) count += native.count;
+  return count;
+}
+
 void judge_watch(const Process& process, GilGrip& grip, const facts::GilWatch& watch) {
   const auto& facts = process.facts();
   const bool kept =
@@ -102,6 +114,12 @@ void judge_watch(const Process& process, GilGrip& grip, const facts::GilWatch& w
                      (cpu->running_reads == cpu->reads && cpu->voluntary_switches == 0));
   const bool asked = !grip.waiters.empty();
   grip.grip = Grip::held;
+  // Seen in the loop that runs bytecode, it comes by the place where it would notice that somebody asks.
+  const int bytecode = samples_in_bytecode(cpu);
+  if (bytecode > 0) {
+    grip.native = false;
+    grip.because.push_back(fmt::format("seen running bytecode in {} of {} samples", bytecode, cpu->samples));
+  }
   // Asked and not given; or not asked, but inside one C call (or deaf), where nobody's asking would be heard.
   const bool would_not_give = asked || grip.native || grip.deaf;
   if (facts.watch.ms < kLikelyMs || !would_not_give || !(busy || grip.blocked || asked)) return;

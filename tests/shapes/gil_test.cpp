@@ -131,6 +131,22 @@ TEST(G3, SameInterpreterIsNotS1) {
   EXPECT_EQ(verdict.ctrl_c.step, 5);
 }
 
+TEST(G3, NotWhenTheHolderWasSeenRunningBytecode) {
+  Patient patient;
+  patient.python_thread(101, "worker").hog(101, 0).watched(550);
+  auto& watch = patient.facts().watch.threads.back();
+  ASSERT_EQ(watch.tid, 101u);
+  watch.samples = 540;
+  watch.native = {{"crc32", "libz.so.1", 538}};
+  EXPECT_EQ(classify(patient).finding.id, "G3") << "one C call, as far as was seen";
+  // Many short calls: nobody asks for the GIL, and who would ask would get it.
+  watch.native.push_back({"_PyEval_EvalFrameDefault", "python3.13", 2});
+  EXPECT_NE(classify(patient).finding.id, "G3");
+  // Asked for half a second and not given: what it runs does not matter any more.
+  patient.wants_gil(100);
+  EXPECT_EQ(classify(patient).finding.id, "G3");
+}
+
 TEST(G3, OneSampleOfTwoBusyThreadsIsNotEnough) {
   Patient patient;
   patient.python_thread(101, "worker").hog(101, 0).wants_gil(100);

@@ -164,7 +164,7 @@ Patient& Patient::watched(double ms) {
   for (const auto& thread : snapshot_.threads) {
     const bool running = thread.wait.kind == WaitKind::none;
     watch.threads.push_back(
-        {thread.tid, running ? static_cast<std::uint64_t>(ms * 1e6) : 0, 0, 0, 12, running ? 12 : 0, false});
+        {thread.tid, running ? static_cast<std::uint64_t>(ms * 1e6) : 0, 0, 0, 12, running ? 12 : 0, false, 0, {}});
   }
   for (const auto& state : snapshot_.python->thread_states) watch.states.push_back({state.address, 12, 0});
   for (std::size_t i = 0; i < snapshot_.python->gils.size(); ++i)

@@ -1,0 +1,16 @@
+// What a code address of the target is called.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "target/target.h"
+
+namespace hang::collect {
+
+// The symbol that covers `pc`, with the file name of its module. A function that was stripped is "a function without a
+// name" of its module, but for CPython's own (`library`, its path) only if that is certainly not the loop that runs
+// bytecode. Nothing if that is not known.
+std::optional<CodeSymbol> symbol_at(Target& target, RemoteAddr pc, const std::string& library);
+
+}  // namespace hang::collect
