@@ -166,7 +166,7 @@ std::string NativeTarget::open_path_of(const MappedModule& found, const std::str
   if (stat(in_root.c_str(), &status) == 0 && status.st_ino == found.head.inode) return in_root;
   if (found.module.path == executable) return proc("exe");
   // Following these links takes CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN (proc(5)).
-  const std::string by_range = proc("map_files/") + found.head.range;
+  std::string by_range = proc("map_files/") + found.head.range;
   if (stat(by_range.c_str(), &status) == 0) return by_range;
   // What has that name now is another file, say of an upgrade: its symbols would be believed.
   return {};
