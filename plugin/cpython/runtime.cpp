@@ -264,10 +264,12 @@ Result<Runtime> identify(Target& target, const Module& module, RemoteAddr addres
 
 using Place = std::pair<const Module*, RemoteAddr>;
 
-// The modules, in the order given, that define `name`.
+// The modules, in the order given, that define `name`. Each look opens a file: behind the first that does, only those
+// named like a libpython are asked.
 Result<std::vector<Place>> find_definitions(Target& target, const std::vector<Module>& modules, std::string_view name) {
   std::vector<Place> found;
   for (const Module& module : modules) {
+    if (!found.empty() && !named_like_python(module.path)) continue;
     auto address = target.symbol(module, name);
     if (address) found.emplace_back(&module, *address);
     // A file that cannot be opened or is no ELF file hides nothing but itself; a process that ended hides everything.
