@@ -15,16 +15,10 @@ namespace {
 // proof that the main thread should move (S2, S3); a SIGINT that is ignored or misrouted explains a dead Ctrl-C, but
 // not why the process does not go on, so S4 and S5 come after the shapes that do.
 using Rule = std::optional<Finding> (*)(const Case&);
-constexpr std::array<Rule, 11> kRules{stopped_not_hung,
-                                      gil_hostage_signal_drop,
-                                      gil_hog_native_call,
-                                      subinterp_owns_main_thread,
-                                      tripped_but_main_parked,
-                                      loop_blocked_by_sync_call,
-                                      orphaned_channel_park,
-                                      wakeup_fd_misrouted,
-                                      sigint_ignored_or_blocked,
-                                      slow_not_stuck,
+constexpr std::array<Rule, 13> kRules{stopped_not_hung,        gil_vs_native_lock,        gilstate_wrong_interpreter,
+                                      gil_hostage_signal_drop, gil_hog_native_call,       subinterp_owns_main_thread,
+                                      tripped_but_main_parked, loop_blocked_by_sync_call, orphaned_channel_park,
+                                      wakeup_fd_misrouted,     sigint_ignored_or_blocked, slow_not_stuck,
                                       idle_by_design};
 
 // FNV-1a, because std::hash is not stable across builds and the signature is stored.

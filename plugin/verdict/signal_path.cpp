@@ -177,6 +177,10 @@ void Walk::main_can_run() {
                            gil_label(process_, gil), process_.thread_label(grip.holder->tid)));
   }
   if (grip.grip == Grip::hogged && holds) {
+    if (grip.lock_owner)
+      return die(5, title,
+                 fmt::format("the main thread holds {} and waits for a native mutex of {}, which waits for that GIL",
+                             gil_label(process_, gil), process_.thread_label(*grip.lock_owner)));
     if (signals().sigint_tripped == true)
       return die(5, title, "the main thread is inside one native call that does not look at signals");
     return doubt(

@@ -103,6 +103,65 @@ TEST(S1, NotWhenTheHolderSleepsOnANativeLock) {
   EXPECT_EQ(verdict.gaps.back().would_decide.front(), "G1");
 }
 
+// Thread 101 holds the GIL and sleeps on a mutex; the main thread wants the GIL.
+Patient deadlocked(std::uint64_t owner) {
+  Patient patient;
+  patient.python_thread(101, "worker").hog(101, 0).wants_gil(100);
+  auto& wait = patient.thread(101).wait;
+  wait = patient.thread(100).wait;
+  wait.futex = 0x123456;
+  wait.timeout_ms = -1;
+  patient.thread(101).state = 'S';
+  patient.facts().readings.push_back({"futex.0x123456.owner", "pthread_mutex_t.__data.__owner", "0x12345e",
+                                      std::to_string(owner), facts::Source::table});
+  patient.watched(550);
+  return patient;
+}
+
+TEST(G1, TheOwnerOfTheMutexWaitsForTheGil) {
+  auto patient = deadlocked(100);
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "G1");
+  EXPECT_EQ(verdict.finding.confidence, Confidence::certain);
+  ASSERT_EQ(verdict.finding.blame.size(), 2u);
+  EXPECT_EQ(verdict.finding.blame[0].tid, 101u);
+  EXPECT_EQ(verdict.finding.blame[1].tid, 100u);
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::no);
+  EXPECT_EQ(verdict.ctrl_c.step, 5);
+}
+
+TEST(G1, NotWhenTheOwnerDoesNotWaitForTheGil) {
+  auto patient = deadlocked(102);
+  patient.python_thread(102, "other");
+  EXPECT_EQ(classify(patient).finding.id, "") << "who knows when it lets go";
+}
+
+TEST(G1, NotWhenTheNumberIsNoThread) {
+  auto patient = deadlocked(77);
+  EXPECT_EQ(classify(patient).finding.id, "");
+}
+
+TEST(G1, NotWhenTheGilMoves) {
+  auto patient = deadlocked(100);
+  patient.facts().watch.gils.front().switches = 3;
+  EXPECT_NE(classify(patient).finding.id, "G1");
+}
+
+TEST(G2, TheHolderWaitsForItsOwnGil) {
+  Patient patient;
+  patient.interpreter(1).python_thread(101, "embedder", 1).hog(101, 1).wants_gil(101).watched(550);
+  patient.thread(101).state = 'S';
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "G2");
+  EXPECT_EQ(verdict.finding.blame[0].tid, 101u);
+}
+
+TEST(G2, NotWhenAnotherThreadHasIt) {
+  auto patient = starving();
+  patient.watched(550);
+  EXPECT_EQ(classify(patient).finding.id, "S1");
+}
+
 TEST(S1, OneSampleInsideACallOfAnotherInterpreterIsPossible) {
   Patient patient;
   patient.interpreter(1).python_thread(101, "subint-driver", 1).hog(101, 1).loop(100);

@@ -20,6 +20,8 @@ struct Case {
 
 // Rules, in the order in which they are asked; the first that matches is the verdict, later ones become findings.
 std::optional<Finding> stopped_not_hung(const Case& c);            // N1
+std::optional<Finding> gil_vs_native_lock(const Case& c);          // G1
+std::optional<Finding> gilstate_wrong_interpreter(const Case& c);  // G2
 std::optional<Finding> gil_hostage_signal_drop(const Case& c);     // S1
 std::optional<Finding> gil_hog_native_call(const Case& c);         // G3
 std::optional<Finding> subinterp_owns_main_thread(const Case& c);  // S2

@@ -41,6 +41,10 @@ std::optional<Finding> tripped_but_main_parked(const Case& c) {
   // Asleep of its own accord: not for the GIL, nor with it in hand (then G1 or G3 hold it back).
   const bool asleep = thread->wait.kind != facts::WaitKind::none && thread->wait.kind != facts::WaitKind::unknown;
   if (!asleep || c.graph.waiting(main).waker == Waker::running || process.waits_for_gil(main)) return std::nullopt;
+  // Who wakes in a moment by itself handles it then.
+  constexpr double kSoonMs = 1000;
+  const auto& waiting = c.graph.waiting(main);
+  if (waiting.waker == Waker::timer && waiting.wakes_in_ms.value_or(0) <= kSoonMs) return std::nullopt;
   const int gil = process.main_gil();
   if (gil < 0) return std::nullopt;
   const auto& grip = c.graph.grips()[gil];
