@@ -82,21 +82,45 @@ std::optional<LoopWait> loop_wait(const Process& process, const WaitGraph& graph
   return wait;
 }
 
+namespace {
+
+// It waits for other tasks of its loop (a task group, gather(), wait(), a nursery, a task itself): its park is the
+// consequence of theirs.
+bool waits_for_tasks(const facts::TaskFacts& task) {
+  if (task.waits_on.ends_with("Task") || task.waits_on.ends_with("_GatheringFuture")) return true;
+  if (task.frames.empty()) return false;
+  const auto& inner = task.frames.front();
+  const auto is = [&](std::string_view file, std::string_view function) {
+    return inner.file.ends_with(file) && inner.function.ends_with(function);
+  };
+  return inner.file.ends_with("asyncio/taskgroups.py") || is("asyncio/tasks.py", "_wait") ||
+         is("trio/_core/_run.py", "_nested_child_finished");
+}
+
+// The task that the loop's sleep is about: the one that the run function waits for, unless that waits for others.
+const facts::TaskFacts* parked_task(const LoopFacts& loop) {
+  const facts::TaskFacts *best = nullptr, *leaf = nullptr;
+  for (const auto& task : loop.tasks) {
+    if (task.system || task.frames.empty()) continue;
+    if (best == nullptr || task.main) best = &task;
+    if (!waits_for_tasks(task) && (leaf == nullptr || task.main)) leaf = &task;
+  }
+  return leaf != nullptr ? leaf : best;
+}
+
+}  // namespace
+
 const facts::FrameFacts* parked_frame(const LoopFacts& loop) {
-  const facts::TaskFacts* best = nullptr;
-  for (const auto& task : loop.tasks)
-    if (!task.system && !task.frames.empty() && (best == nullptr || task.main)) best = &task;
-  return best == nullptr ? nullptr : user_frame(best->frames);
+  const auto* task = parked_task(loop);
+  return task == nullptr ? nullptr : user_frame(task->frames);
 }
 
 std::string task_label(const LoopFacts& loop) {
+  const auto* task = parked_task(loop);
   const auto* frame = parked_frame(loop);
-  if (frame == nullptr) return {};
-  for (const auto& task : loop.tasks)
-    if (!task.frames.empty() && user_frame(task.frames) == frame)
-      return fmt::format("task {}, parked at {}{}", task.name, frame_label(*frame),
-                         task.waits_on.empty() ? "" : fmt::format(" on {}", task.waits_on));
-  return {};
+  if (task == nullptr || frame == nullptr) return {};
+  return fmt::format("task {}, parked at {}{}", task->name, frame_label(*frame),
+                     task->waits_on.empty() ? "" : fmt::format(" on {}", task->waits_on));
 }
 
 }  // namespace hang::verdict

@@ -37,6 +37,31 @@ TEST(L1, OtherEndForgottenInTheSameProcessIsBlamedByFd) {
   EXPECT_EQ(verdict.finding.blame[0].fd, 8);
 }
 
+// The main task waits for the tasks that it started: theirs are the parks that matter.
+TEST(L1, TheTaskBehindATaskGroupIsBlamed) {
+  Patient patient;
+  auto& loop = patient.loop(100);
+  facts::TaskFacts consumer = loop.tasks.front();
+  consumer.name = "consumer-0";
+  consumer.main = false;
+  consumer.frames = {{0x600100, "fetch", "/srv/app/fetch.py", 7, false, 0x2}};
+  loop.tasks.push_back(consumer);
+  EXPECT_EQ(classify(patient).finding.blame[0].frame, "consume, app.py:12") << "the main task waits for no task";
+
+  auto& frames = loop.tasks.front().frames;
+  frames.insert(frames.begin(),
+                {0x600200, "TaskGroup._aexit", "/usr/lib/python3.13/asyncio/taskgroups.py", 121, false, 0x2});
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.blame[0].frame, "fetch, fetch.py:7");
+  EXPECT_NE(verdict.finding.summary.find("task consumer-0, parked at fetch, fetch.py:7"), std::string::npos);
+
+  frames.erase(frames.begin());
+  loop.tasks.front().waits_on = "asyncio.tasks._GatheringFuture";
+  EXPECT_EQ(classify(patient).finding.blame[0].frame, "fetch, fetch.py:7");
+  loop.tasks.back().waits_on = "_asyncio.Task";
+  EXPECT_EQ(classify(patient).finding.blame[0].frame, "consume, app.py:12") << "all wait for each other";
+}
+
 TEST(L1, TrioWritesNothingScheduledAsADay) {
   Patient patient;
   patient.loop(100, LoopKind::trio, 86'400'000);
