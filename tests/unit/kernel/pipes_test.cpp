@@ -169,10 +169,14 @@ int look_as_nobody(bool own_session) {
   _exit(look_at_own_pipes());
 }
 
-// root with fewer capabilities than the test, which is unreadable then, in a program of its own.
+// root with fewer capabilities than its parent, which is unreadable then, in a program of its own. The two have a
+// session of their own: other tests that run beside this one are unreadable too, and younger.
 int look_after_exec(const char* test) {
+  const pid_t parent = fork();
+  if (parent != 0) return exit_status_of(parent);
+  setsid();
   const pid_t pid = fork();
-  if (pid != 0) return exit_status_of(pid);
+  if (pid != 0) _exit(exit_status_of(pid));
   prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE);
   prctl(PR_CAPBSET_DROP, CAP_SYS_BOOT);
   const std::string filter = std::string("--gtest_filter=") + test;
