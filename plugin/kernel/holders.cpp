@@ -1,5 +1,6 @@
 #include "kernel/holders.h"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -32,6 +33,18 @@ bool may_descend(Stat stat, std::uint64_t ancestor, std::string& scratch) {
     stat = *next;
   }
   return true;
+}
+
+// The parent, its parent and so on, as far as they are there.
+std::vector<std::uint64_t> ancestors_of(std::optional<std::int64_t> parent, std::string& scratch) {
+  constexpr std::size_t kMostGenerations = 64;
+  std::vector<std::uint64_t> ancestors;
+  while (parent && *parent > 0 && ancestors.size() < kMostGenerations) {
+    ancestors.push_back(static_cast<std::uint64_t>(*parent));
+    const auto stat = stat_of(ancestors.back(), scratch);
+    parent = stat ? stat->ppid : std::nullopt;
+  }
+  return ancestors;
 }
 
 std::string cmdline_of(std::uint64_t pid, std::string& scratch) {
@@ -82,7 +95,8 @@ void HolderSearch::refuse(std::uint64_t pid, std::string& scratch) {
   if (!stat || stat->ended() || stat->kernel_thread()) return;
   const std::string name = fmt::format("{} {}", pid, stat->comm);
   const bool other_session = session_ && stat->session && *session_ != *stat->session;
-  const bool older = starttime_ && stat->starttime && *stat->starttime < *starttime_;
+  const bool older = (starttime_ && stat->starttime && *stat->starttime < *starttime_) ||
+                     std::find(ancestors_.begin(), ancestors_.end(), pid) != ancestors_.end();
   if (older ? !may_have_opened(pid, scratch) : other_session && !may_descend(*stat, pid_, scratch)) {
     if (strangers_++ == 0) stranger_ = name;
   } else {
@@ -135,7 +149,9 @@ void HolderSearch::scan_others(const ProcDir& process, std::uint64_t pid, std::c
     const Stat stat = parse_stat(file->text);
     session_ = stat.session;
     starttime_ = stat.starttime;
+    const auto parent = stat.ppid;
     if (stat.forked_only()) forked_from_ = cmdline_of(pid, scratch);
+    ancestors_ = ancestors_of(parent, scratch);
   }
   const auto proc = ProcDir::open_all();
   if (!proc) {

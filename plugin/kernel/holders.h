@@ -61,7 +61,8 @@ class HolderSearch {
   // The process whose objects these are.
   std::uint64_t pid_ = 0;
   std::optional<std::int64_t> session_;
-  std::optional<std::uint64_t> starttime_;
+  std::optional<std::uint64_t> starttime_;  // in clock ticks: a parent may have started in the same one
+  std::vector<std::uint64_t> ancestors_;
   std::optional<std::string> forked_from_;  // the command line of a process that was forked and did not exec()
   std::string failure_;                     // the search itself was cut short
   // Processes whose fd table may not be read, and one of each kind by name: "1 systemd".
