@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <iostream>
@@ -15,6 +16,7 @@
 #include "cpython/runtime.h"
 #include "hosts/native/native_target.h"
 #include "support/python_process.h"
+#include "target/elf_file.h"
 
 namespace hang::cpython::layout {
 namespace {
@@ -71,6 +73,16 @@ std::optional<std::string> output_of(const std::string& command) {
   return pclose(pipe) == 0 ? std::optional<std::string>(output) : std::nullopt;
 }
 
+// The separate file of a stripped one's debug information (a -dbg package), which its build-id names, if it is there.
+std::string with_debug_information(const std::string& root, const std::string& file) {
+  auto elf = ElfFile::open(file);
+  const auto id = elf ? (*elf)->build_id() : std::nullopt;
+  if (!id || id->size() < 3) return file;
+  const std::string separate =
+      fmt::format("{}/usr/lib/debug/.build-id/{}/{}.debug", root, id->substr(0, 2), id->substr(2));
+  return std::filesystem::exists(separate) ? separate : file;
+}
+
 // The files that may hold debug information of the modules that module_rows() names.
 std::vector<std::string> files_of(const CPython& python) {
   const std::string code =
@@ -86,7 +98,8 @@ std::vector<std::string> files_of(const CPython& python) {
   auto output = output_of(fmt::format("{}'{}' -c '{}'", in_root, python.executable, code));
   std::vector<std::string> files;
   std::istringstream lines(output.value_or(""));
-  for (std::string line; std::getline(lines, line);) files.push_back(python.root + line);
+  for (std::string line; std::getline(lines, line);)
+    files.push_back(with_debug_information(python.root, python.root + line));
   return files;
 }
 
