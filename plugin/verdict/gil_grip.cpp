@@ -76,9 +76,8 @@ void judge_one_sample(const Process& process, GilGrip& grip) {
   const bool main_waits = std::find(grip.waiters.begin(), grip.waiters.end(), process.main_tid()) != grip.waiters.end();
   const bool cross =
       !grip.deaf && process.main_interpreter() != nullptr && grip.holder->interpreter != process.main_interpreter()->id;
-  // The bytecode loop on top means bytecode, and bytecode
-  // answers drop requests. A frame that stands at a call, with the program counter elsewhere, is inside a C function:
-  // it may be long.
+  // The bytecode loop on top means bytecode, and bytecode answers drop requests. A frame that stands at a call, with
+  // the program counter elsewhere, is inside a C function: it may be long.
   const bool in_eval = thread != nullptr && is_bytecode_loop(thread->native_symbol);
   const bool in_call = grip.holder->at_call == true && thread != nullptr && !thread->native_symbol.empty() && !in_eval;
   const bool asked = grip.holder->drop_request == true;
@@ -127,9 +126,10 @@ void judge_watch(const Process& process, GilGrip& grip, const facts::GilWatch& w
                      (cpu->running_reads == cpu->reads && cpu->voluntary_switches == 0));
   const bool asked = !grip.waiters.empty();
   grip.grip = Grip::held;
-  // Seen in the loop that runs bytecode, it comes by the place where it would notice that somebody asks.
+  // Seen in the loop that runs bytecode, it comes by the place where it would notice that somebody asks; unless that
+  // was before it went to sleep with the GIL in hand.
   const int bytecode = samples_in_bytecode(cpu);
-  if (bytecode > 0) {
+  if (bytecode > 0 && !grip.blocked) {
     grip.native = false;
     grip.because.push_back(fmt::format("seen running bytecode in {} of {} samples", bytecode, cpu->samples));
   }

@@ -130,6 +130,29 @@ TEST(G1, TheOwnerOfTheMutexWaitsForTheGil) {
   EXPECT_EQ(verdict.ctrl_c.step, 5);
 }
 
+TEST(G1, OneSampleOfARunningProcessIsNotCertain) {
+  auto patient = deadlocked(100);
+  patient.facts().watch = {};
+  EXPECT_EQ(classify(patient).finding.confidence, Confidence::likely);
+  patient.facts().target.stopped_by_host = true;
+  EXPECT_EQ(classify(patient).finding.confidence, Confidence::certain);
+}
+
+TEST(G3, BytecodeBeforeItFellAsleepWithTheGilDoesNotAcquitIt) {
+  Patient patient;
+  patient.python_thread(101, "worker").hog(101, 0);
+  auto& wait = patient.thread(101).wait;
+  wait.kind = facts::WaitKind::nanosleep;
+  wait.name = "clock_nanosleep";
+  wait.timeout_ms = 900'000;
+  patient.thread(101).state = 'S';
+  patient.watched(550);
+  auto& watch = patient.facts().watch.threads.back();
+  watch.samples = 3;
+  watch.native = {{"_PyEval_EvalFrameDefault", "python3.13", 3}};
+  EXPECT_EQ(classify(patient).finding.id, "G3");
+}
+
 TEST(G1, NotWhenTheOwnerDoesNotWaitForTheGil) {
   auto patient = deadlocked(102);
   patient.python_thread(102, "other");
