@@ -20,17 +20,24 @@ find_lldb() {
   command -v lldb || true
 }
 
+# The minors that have a layout table, newest first: "15 14 ...".
+supported_minors() {
+  local table
+  for table in "$root"/plugin/cpython/layout/tables/v3_*.inc; do basename "$table" .inc; done | sed 's/v3_//' | sort -rn
+}
+
 # The newest supported CPython of the machine: pyenv's, selected or not, and those in PATH.
 find_python() {
-  local python
-  for python in $(printf '%s\n' "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[1-5].*/bin/python3 | sort -rV) \
-    python3.15 python3.14 python3.13 python3.12 python3.11 python3; do
-    if "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 15))' 2>/dev/null; then
-      command -v "$python"
-      return
-    fi
+  local minor python
+  for minor in $(supported_minors); do
+    for python in $(printf '%s\n' "${PYENV_ROOT:-$HOME/.pyenv}/versions/3.$minor".*/bin/python3 | sort -rV) "python3.$minor"; do
+      if "$python" -c "import sys; sys.exit(sys.version_info[:2] != (3, $minor))" 2>/dev/null; then
+        command -v "$python"
+        return
+      fi
+    done
   done
-  die "no CPython 3.11 to 3.15 in PATH"
+  die "no CPython of a supported version (3.$(supported_minors | tail -n 1) to 3.$(supported_minors | head -n 1)) in PATH"
 }
 
 # start_lab PYTHON FILE FOLDER: starts a lab and waits for its READY; its pid is then $lab. A background job of a script

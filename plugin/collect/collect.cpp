@@ -126,11 +126,12 @@ class Collector {
     python_ = std::move(*opened);
     auto snapshot = sample();
     if (!snapshot) return snapshot;
-    std::string skipped = why_no_watch(*snapshot);
-    if (!skipped.empty()) {
-      snapshot->watch.skipped = skipped;
-      return snapshot;
+    snapshot->watch.skipped = why_no_watch(*snapshot);
+    if (snapshot->watch.skipped.empty() && at_rest(*snapshot)) {
+      snapshot->watch.at_rest = true;
+      snapshot->watch.skipped = "every thread sleeps and none moved";
     }
+    if (!snapshot->watch.skipped.empty()) return snapshot;
     const auto most = std::max(options_.interval, std::min(options_.interval * kMostIntervals, kMostWatch));
     auto watch = Watcher(*python_, *snapshot).run(options_.interval, most);
     auto last = sample();
@@ -210,7 +211,6 @@ std::string Collector::why_no_watch(const Snapshot& snapshot) const {
   if (options_.interval.count() <= 0) return "--interval 0";
   const auto state = snapshot.kernel.process.state;
   if (state == 'T' || state == 't') return "the process is stopped";
-  if (at_rest(snapshot)) return "every thread sleeps and none moved";
   return {};
 }
 

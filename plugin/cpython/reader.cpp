@@ -82,11 +82,10 @@ Result<RemoteAddr> Reader::pointer_at(RemoteAddr at, std::string_view field) {
 }
 
 RemoteAddr Reader::untagged(std::uint64_t stackref) const {
-  const auto mask = static_cast<std::uint64_t>(layout_->constant("Py_TAG_BITS").value_or(0));
-  if (mask == 0) return RemoteAddr(stackref);
-  constexpr std::uint64_t kAllTags = 3,
-                          kCounted = 1;  // others than Py_TAG_REFCNT: Py_INT_TAG and 3.15's Py_TAG_INVALID
-  if ((stackref & kAllTags) > kCounted) return {};
+  if (!layout_->constant("Py_TAG_BITS")) return RemoteAddr(stackref);
+  // 0 and Py_TAG_REFCNT mark objects; Py_INT_TAG and 3.15's Py_TAG_INVALID do not.
+  constexpr std::uint64_t kAllTags = 3, kRefcount = 1;
+  if ((stackref & kAllTags) > kRefcount) return {};
   return RemoteAddr(stackref & ~kAllTags);
 }
 

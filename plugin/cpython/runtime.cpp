@@ -12,18 +12,15 @@
 #include <vector>
 
 #include "cpython/disassembler.h"
+#include "cpython/layout/debug_offsets.h"
 #include "cpython/layout/tables.h"
 #include "target/elf_file.h"
 
 namespace hang::cpython {
 namespace {
 
-// Include/internal/pycore_runtime.h (3.13), the first members of _Py_DebugOffsets, with which _PyRuntime begins.
-constexpr std::string_view kCookie = "xdebugpy";
-struct DebugOffsetsHead {
-  std::array<char, 8> cookie;
-  std::uint64_t version, free_threaded;
-};
+using layout::DebugOffsetsHead;
+
 constexpr int kFirstMinorWithDebugOffsets = 13;
 
 std::string_view base_name(std::string_view path) {
@@ -56,6 +53,11 @@ class ModuleSymbols {
   bool exports(std::string_view name) {
     return file_ ? file_->exported(name).ok() : target_->symbol(*module_, name).ok();
   }
+  // The same, of a static executable that exports nothing by all its symbols.
+  bool defines(std::string_view name) {
+    if (!exporting_) exporting_ = exports("Py_GetVersion");
+    return *exporting_ ? exports(name) : target_->symbol(*module_, name).ok();
+  }
   // A read-only variable. Its bytes in the file are those in memory, which a core leaves out.
   template <typename T>
   Result<T> constant(RemoteAddr address, std::string_view name) {
@@ -71,6 +73,7 @@ class ModuleSymbols {
   Target* target_;
   const Module* module_;
   std::unique_ptr<ElfFile> file_;
+  std::optional<bool> exporting_;
 };
 
 // PY_VERSION from PY_VERSION_HEX (Include/patchlevel.h): "3.13.0", "3.12.0rc2".
@@ -141,10 +144,6 @@ Error too_old(Target& target, const Module& module) {
   return unsupported(version.empty() ? "a CPython before 3.11" : "CPython " + version, module);
 }
 
-bool has_cookie(const DebugOffsetsHead& head) {
-  return std::string_view(head.cookie.data(), head.cookie.size()) == kCookie;
-}
-
 Error of_unknown_version(const Module& module) {
   return Error{
       ErrorKind::unsupported_version,
@@ -155,7 +154,7 @@ Error of_unknown_version(const Module& module) {
 Result<void> check_debug_offsets(Target& target, const Runtime& runtime) {
   auto head = read_value<DebugOffsetsHead>(target, runtime.address, "_PyRuntime.debug_offsets");
   if (!head) return head.error();
-  if (!has_cookie(*head))
+  if (!head->has_cookie())
     return Error{ErrorKind::inconsistent, "_PyRuntime does not begin with the cookie \"xdebugpy\"", runtime.address,
                  "_PyRuntime.debug_offsets.cookie"};
   if (head->version != runtime.hexversion)
@@ -175,12 +174,12 @@ Result<void> read_build(Target& target, ModuleSymbols& symbols, Runtime& runtime
   if (!runtime.assumed && runtime.minor() >= kFirstMinorWithDebugOffsets)
     if (auto fits = check_debug_offsets(target, runtime); !fits) return fits.error();
   // Include/modsupport.h, 3.11 to 3.15: defined under Py_TRACE_REFS, which makes each object two pointers longer.
-  if (symbols.exports("PyModule_Create2TraceRefs"))
+  if (symbols.defines("PyModule_Create2TraceRefs"))
     return unsupported(name + " built with --with-trace-refs", runtime.module);
   // Include/object.h and refcount.h, 3.11 to 3.15: declared under Py_REF_DEBUG, which Py_DEBUG implies
   // (Include/pyport.h).
-  if (symbols.exports("_Py_NegativeRefcount")) runtime.flavour = Flavour::debug;
-  runtime.flavour_known = target.symbol(runtime.module, "Py_GetVersion").ok();
+  if (symbols.defines("_Py_NegativeRefcount")) runtime.flavour = Flavour::debug;
+  runtime.flavour_known = symbols.defines("Py_GetVersion");
   return {};
 }
 
@@ -201,20 +200,33 @@ std::uint32_t hexversion_of(std::string_view text) {
   return 0x03000000 | minor << 16 | micro << 8 | code << 4 | serial;
 }
 
+// The loaded segments of a module by its ELF header in memory; empty if that is not there.
+std::vector<ElfSegment> segments_of(Target& target, const Module& module) {
+  constexpr std::uint64_t kMaxHead = 4096;
+  std::vector<std::byte> head(kMaxHead);
+  head.resize(target.read(module.begin, head).value_or(0));
+  return elf_segments_of_head(head);
+}
+
+// What a segment has of the file, as it is in memory now; as far as it is there.
+std::string read_segment(Target& target, const Module& module, const ElfSegment& segment) {
+  constexpr std::uint64_t kMaxSegment = std::uint64_t{64} << 20;
+  if (segment.file_size > kMaxSegment) return {};
+  std::string bytes(segment.file_size, '\0');
+  const RemoteAddr begin(module.load_bias.raw() + segment.address);
+  bytes.resize(target.read(begin, std::as_writable_bytes(std::span(bytes))).value_or(0));
+  return bytes;
+}
+
 // Where no symbol says where the version is: it is one of the string literals (Python/getversion.c). Nothing if there
 // is not exactly one that looks like it.
 std::optional<std::uint32_t> version_by_literal(Target& target, const Module& module) {
-  constexpr std::uint64_t kMaxHead = 4096, kMaxSegment = std::uint64_t{64} << 20;
   constexpr std::size_t kLongest = sizeof "3.15.10rc10+";
   constexpr std::string_view kBegin("\0003.", 3);
-  std::vector<std::byte> head(kMaxHead);
-  const auto count = target.read(module.begin, head);
   std::optional<std::uint32_t> found;
-  for (const ElfSegment& segment : elf_segments_of_head(std::span(head).first(count.value_or(0)))) {
-    if (segment.writable || segment.executable || segment.file_size > kMaxSegment) continue;
-    std::string bytes(segment.file_size, '\0');
-    const RemoteAddr begin(module.load_bias.raw() + segment.address);
-    bytes.resize(target.read(begin, std::as_writable_bytes(std::span(bytes))).value_or(0));
+  for (const ElfSegment& segment : segments_of(target, module)) {
+    if (segment.writable || segment.executable) continue;
+    const std::string bytes = read_segment(target, module, segment);
     for (auto at = bytes.find(kBegin); at != std::string::npos; at = bytes.find(kBegin, at + 1)) {
       const auto text = std::string_view(bytes).substr(at + 1, kLongest);
       const auto end = text.find('\0');
@@ -234,7 +246,7 @@ Result<std::uint32_t> read_hexversion(Target& target, const Module& module, Modu
   if (version) return symbols.constant<std::uint32_t>(*version, "Py_Version");
   if (version.error().kind != ErrorKind::no_symbols) return version.error();
   auto head = read_value<DebugOffsetsHead>(target, address, "_PyRuntime.debug_offsets");
-  if (head && has_cookie(*head)) return static_cast<std::uint32_t>(head->version);
+  if (head && head->has_cookie()) return static_cast<std::uint32_t>(head->version);
   // A module that has the function but no Py_Version is too old, and not one with hidden symbols.
   if (target.symbol(module, "Py_GetVersion").ok()) return version.error();
   if (auto literal = version_by_literal(target, module)) return *literal;
@@ -281,22 +293,17 @@ Result<std::vector<Place>> find_definitions(Target& target, const std::vector<Mo
 
 // The first cookie of _Py_DebugOffsets in a writable part of the module.
 std::optional<RemoteAddr> find_cookie(Target& target, const Module& module) {
-  constexpr std::uint64_t kMaxHead = 4096, kMaxSegment = std::uint64_t{64} << 20, kAlignment = 8;
-  std::vector<std::byte> head(kMaxHead);
-  const auto count = target.read(module.begin, head);
-  if (!count) return std::nullopt;
-  for (const ElfSegment& segment : elf_segments_of_head(std::span(head).first(*count))) {
-    if (!segment.writable || segment.file_size > kMaxSegment) continue;
+  constexpr std::uint64_t kAlignment = 8;
+  for (const ElfSegment& segment : segments_of(target, module)) {
+    if (!segment.writable) continue;
     const RemoteAddr begin(module.load_bias.raw() + segment.address);
-    std::vector<std::byte> bytes(segment.file_size);
-    const auto read = target.read(begin, bytes);
-    if (!read) continue;
-    const std::uint64_t first = (kAlignment - begin.raw() % kAlignment) % kAlignment;
-    for (std::uint64_t at = first; at + sizeof(DebugOffsetsHead) <= *read; at += kAlignment) {
-      if (std::memcmp(bytes.data() + at, kCookie.data(), kCookie.size()) != 0) continue;
-      DebugOffsetsHead found{};
-      std::memcpy(&found, bytes.data() + at, sizeof found);
-      if (found.version >> 24 == 3 && found.free_threaded <= 1) return begin.field(at);
+    const std::string bytes = read_segment(target, module, segment);
+    for (auto at = bytes.find(DebugOffsetsHead::kCookie); at != std::string::npos;
+         at = bytes.find(DebugOffsetsHead::kCookie, at + 1)) {
+      DebugOffsetsHead head{};
+      if ((begin.raw() + at) % kAlignment != 0 || at + sizeof head > bytes.size()) continue;
+      std::memcpy(&head, bytes.data() + at, sizeof head);
+      if (head.version >> 24 == 3 && head.free_threaded <= 1) return begin.field(at);
     }
   }
   return std::nullopt;

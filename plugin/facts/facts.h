@@ -362,8 +362,9 @@ struct GilWatch {
 };
 
 struct Watch {
-  double ms = 0;        // 0 = a single sample: nothing is known about movement
-  std::string skipped;  // why there was one sample only ("--interval 0", "a core")
+  double ms = 0;         // 0 = a single sample: nothing is known about movement
+  std::string skipped;   // why there was one sample only ("--interval 0", "a core")
+  bool at_rest = false;  // one sample was enough: every thread slept, and none moved while it was taken
   std::vector<ThreadWatch> threads;
   std::vector<StateWatch> states;
   std::vector<GilWatch> gils;

@@ -77,7 +77,7 @@ HANG_JSON(ThreadWatch, tid, cpu_ns, voluntary_switches, involuntary_switches, re
           samples, native)
 HANG_JSON(StateWatch, tstate, reads, changes)
 HANG_JSON(GilWatch, gil, reads, locked_reads, holder_changes, switches)
-HANG_JSON(Watch, ms, skipped, threads, states, gils)
+HANG_JSON(Watch, ms, skipped, at_rest, threads, states, gils)
 HANG_JSON(Snapshot, schema_version, taken_at, target, threads, kernel, python, watch, readings, gaps)
 #undef HANG_JSON
 

@@ -61,8 +61,7 @@ class ElfFile {
   [[nodiscard]] std::uint64_t lowest_address() const;
 
   // The definition of exactly `name` in .dynsym (what other modules can link to), which is found by the dynamic segment
-  // where there are no section headers. `no_symbols` if there is none; an
-  // undefined reference is none.
+  // where there are no section headers. `no_symbols` if there is none; an undefined reference is none.
   Result<ElfSymbol> exported(std::string_view name);
   // The same in .dynsym, then in .symtab.
   Result<ElfSymbol> symbol(std::string_view name);

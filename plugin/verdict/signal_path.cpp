@@ -199,11 +199,14 @@ void Walk::main_can_run() {
   // The kernel gives the signal to a thread that does not block it; that one runs the C handler, and the main thread is
   // woken by the wakeup fd or not at all.
   const bool elsewhere = thread->sig_blk && (*thread->sig_blk & kSigintBit) != 0;
-  if (elsewhere && signals().wakeup_fd == -1)
+  if (elsewhere && signals().wakeup_fd == -1 && !wakes_soon(waiting))
     return die(5, title,
                fmt::format("it blocks SIGINT itself, so another thread takes the signal, and nothing wakes the main "
                            "thread from {}",
                            thread->wait.name.empty() ? "its wait" : thread->wait.name));
+  // A lock of Python's gives up its wait for a signal, a native one goes on: which it is was not read.
+  if (signals().sigint_tripped == true && thread->wait.kind == WaitKind::futex && !wakes_soon(waiting))
+    return doubt(5, title, "a SIGINT waits already and it sleeps on in futex; whether a further one ends that wait");
   add(5, title, Mark::ok,
       fmt::format("GIL free for it; a signal interrupts {}",
                   thread->wait.name.empty() ? "its wait" : thread->wait.name));

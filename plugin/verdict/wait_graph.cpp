@@ -17,6 +17,11 @@ bool is_endless(const Wait& wait) {
   return selector && *wait.timeout_ms >= kNothingScheduledMs;
 }
 
+bool wakes_soon(const Waiting& waiting) {
+  constexpr double kSoonMs = 1000;
+  return waiting.waker == Waker::timer && waiting.wakes_in_ms.value_or(0) <= kSoonMs;
+}
+
 namespace {
 
 bool frame_is(const facts::FrameFacts& frame, std::string_view file, std::string_view function) {

@@ -65,6 +65,8 @@ class WaitGraph {
 // (trio/_core/_run.py `_MAX_TIMEOUT`, asyncio/base_events.py `MAXIMUM_SELECT_TIMEOUT`).
 inline constexpr std::int64_t kNothingScheduledMs = 24LL * 3600 * 1000;
 bool is_endless(const facts::Wait& wait);
+// It wakes by itself within a second, and then does what it can do only awake.
+bool wakes_soon(const Waiting& waiting);
 
 // Frames of an idle pool worker (concurrent.futures, trio's thread cache, multiprocessing.pool).
 bool is_idle_pool_worker(const std::vector<facts::FrameFacts>& frames);

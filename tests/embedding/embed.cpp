@@ -1,6 +1,5 @@
 // A C++ program that embeds CPython and runs a script: `embed SCRIPT`.
 #include <Python.h>
-#include <csignal>
 #include <cstdio>
 
 int main(int argc, char** argv) {

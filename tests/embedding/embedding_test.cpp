@@ -44,6 +44,14 @@ class Embedding : public testing::Test {
     ASSERT_TRUE(started.ok()) << started.error().describe();
     process_ = std::move(*started);
   }
+  // Runs by a libpython that the test may change, and returns that.
+  std::string start_with_copied_library() {
+    const std::string library = copy_of(fs::canonical(HANG_LIBPYTHON));
+    PythonOptions options;
+    options.environment = {{"LD_LIBRARY_PATH", folder_}};
+    start({kEmbedders + "/embed_shared", kScript}, options);
+    return library;
+  }
   std::string pid() const { return std::to_string(process_->pid()); }
 
   // A static executable that exports nothing can load no extension module, and has no asyncio then.
@@ -137,20 +145,13 @@ TEST_F(Embedding, DeletedExecutable) {
 }
 
 TEST_F(Embedding, DeletedLibrary) {
-  const std::string library = copy_of(fs::canonical(HANG_LIBPYTHON));
-  PythonOptions options;
-  options.environment = {{"LD_LIBRARY_PATH", folder_}};
-  start({kEmbedders + "/embed_shared", kScript}, options);
-  fs::remove(library);
+  fs::remove(start_with_copied_library());
   expect_orphaned();
 }
 
 // An upgrade while it runs: the name now leads to another file.
 TEST_F(Embedding, UpgradedLibrary) {
-  const std::string library = copy_of(fs::canonical(HANG_LIBPYTHON));
-  PythonOptions options;
-  options.environment = {{"LD_LIBRARY_PATH", folder_}};
-  start({kEmbedders + "/embed_shared", kScript}, options);
+  const std::string library = start_with_copied_library();
   fs::copy_file("/bin/sh", folder_ / "new", fs::copy_options::overwrite_existing);
   fs::rename(folder_ / "new", library);
   expect_orphaned();

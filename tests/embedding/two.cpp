@@ -1,7 +1,6 @@
 // A program with two libpythons: `two SCRIPT FIRST.so [SECOND.so]` loads both and runs the script in the first one.
 // With "+" before SECOND.so that one is initialized too.
 #include <cstdio>
-#include <cstring>
 #include <dlfcn.h>
 
 namespace {

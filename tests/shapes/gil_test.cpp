@@ -1,18 +1,13 @@
 // Who holds the GIL, and is that a hang? S1, G3 and N2, and what they must not be taken for.
 #include <gtest/gtest.h>
 
-#include "shapes/patient.h"
-#include "verdict/verdict.h"
+#include "shapes/classify.h"
 
 namespace hang::test {
 namespace {
 
 using verdict::Answer;
 using verdict::Confidence;
-
-verdict::Verdict classify(Patient& patient) {
-  return verdict::classify(through_json(patient.facts()));
-}
 
 Patient starving() {
   Patient patient;
@@ -141,10 +136,7 @@ TEST(G1, OneSampleOfARunningProcessIsNotCertain) {
 TEST(G3, BytecodeBeforeItFellAsleepWithTheGilDoesNotAcquitIt) {
   Patient patient;
   patient.python_thread(101, "worker").hog(101, 0);
-  auto& wait = patient.thread(101).wait;
-  wait.kind = facts::WaitKind::nanosleep;
-  wait.name = "clock_nanosleep";
-  wait.timeout_ms = 900'000;
+  sleeps(patient, 101);
   patient.thread(101).state = 'S';
   patient.watched(550);
   auto& watch = patient.facts().watch.threads.back();

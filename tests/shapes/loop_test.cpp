@@ -1,8 +1,7 @@
 // Loops: L1 and L3 against N3, and the facts that turn one into the other.
 #include <gtest/gtest.h>
 
-#include "shapes/patient.h"
-#include "verdict/verdict.h"
+#include "shapes/classify.h"
 
 namespace hang::test {
 namespace {
@@ -10,10 +9,6 @@ namespace {
 using facts::LoopKind;
 using verdict::Answer;
 using verdict::Confidence;
-
-verdict::Verdict classify(Patient& patient) {
-  return verdict::classify(through_json(patient.facts()));
-}
 
 TEST(L1, OnlyItsOwnWakeupSocketIsRegistered) {
   Patient patient;

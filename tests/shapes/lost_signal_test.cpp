@@ -2,18 +2,13 @@
 // not be taken for.
 #include <gtest/gtest.h>
 
-#include "shapes/patient.h"
-#include "verdict/verdict.h"
+#include "shapes/classify.h"
 
 namespace hang::test {
 namespace {
 
 using verdict::Answer;
 using verdict::Confidence;
-
-verdict::Verdict classify(Patient& patient) {
-  return verdict::classify(through_json(patient.facts()));
-}
 
 // The main thread runs interpreter 1 on top of its own frames.
 Patient inside_subinterpreter() {
@@ -24,10 +19,7 @@ Patient inside_subinterpreter() {
   state.interpreter = 1;
   state.frames = {{0x700000, "serve", "/srv/app/guest.py", 7, true, 0x1}};
   patient.facts().python->thread_states.push_back(state);
-  auto& wait = patient.thread(100).wait;
-  wait.kind = facts::WaitKind::nanosleep;
-  wait.name = "clock_nanosleep";
-  wait.timeout_ms = 900'000;
+  sleeps(patient, 100);
   return patient;
 }
 
@@ -97,6 +89,34 @@ TEST(S3, EverySignalGoesToAnotherThread) {
   EXPECT_EQ(verdict.finding.id, "S3");
   EXPECT_EQ(verdict.ctrl_c.answer, Answer::no);
   EXPECT_EQ(verdict.ctrl_c.step, 5);
+}
+
+// It handles what came whenever it wakes, so Ctrl-C does get through.
+TEST(S3, NotWhenMainBlocksSignalsButWakesInAMoment) {
+  Patient patient;
+  patient.python_thread(101, "worker");
+  sleeps(patient, 100, 100);
+  patient.thread(100).sig_blk = 2;
+  EXPECT_EQ(classify(patient).ctrl_c.answer, Answer::yes);
+  patient.tripped();
+  EXPECT_NE(classify(patient).finding.id, "S3");
+}
+
+TEST(S3, AFutexMayBeANativeLockThatNoSignalEnds) {
+  Patient patient;
+  patient.python_thread(101, "worker").tripped().watched(550);
+  patient.thread(100).wait = patient.thread(101).wait;
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "S3");
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::unknown);
+  EXPECT_EQ(verdict.ctrl_c.step, 5);
+}
+
+TEST(S3, CertainByOneSampleOfAProcessAtRest) {
+  Patient patient;
+  patient.python_thread(101, "worker").tripped();
+  patient.facts().watch.at_rest = true;
+  EXPECT_EQ(classify(patient).finding.confidence, Confidence::certain);
 }
 
 TEST(S3, NotWhenNothingIsTripped) {

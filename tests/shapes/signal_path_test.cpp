@@ -3,18 +3,13 @@
 
 #include <gtest/gtest.h>
 
-#include "shapes/patient.h"
-#include "verdict/verdict.h"
+#include "shapes/classify.h"
 
 namespace hang::test {
 namespace {
 
 using verdict::Answer;
 using verdict::Mark;
-
-verdict::Verdict classify(Patient& patient) {
-  return verdict::classify(through_json(patient.facts()));
-}
 
 const verdict::Step& step(const verdict::Verdict& verdict, int number) {
   for (const auto& step : verdict.ctrl_c.steps)
@@ -24,10 +19,7 @@ const verdict::Step& step(const verdict::Verdict& verdict, int number) {
 
 Patient sleeping() {
   Patient patient;
-  auto& wait = patient.thread(100).wait;
-  wait.kind = facts::WaitKind::nanosleep;
-  wait.name = "clock_nanosleep";
-  wait.timeout_ms = 900'000;
+  sleeps(patient, 100);
   return patient;
 }
 

@@ -1,7 +1,6 @@
 #include "cpython/layout/debug_offsets.h"
 
 #include <algorithm>
-#include <cstring>
 #include <fmt/format.h>
 #include <span>
 
@@ -11,26 +10,17 @@ namespace hang::cpython::layout {
 
 namespace {
 
-constexpr char kCookie[8] = {'x', 'd', 'e', 'b', 'u', 'g', 'p', 'y'};
-
 // Larger than any of CPython's structs; guards sums and later reads.
 constexpr std::uint64_t kMaxStruct = 16 << 20;
-
-struct Header {
-  char cookie[8];
-  std::uint64_t version, free_threaded;
-};
 
 Error nonsense(const Runtime& runtime, const std::string& what) {
   return Error{ErrorKind::inconsistent, what, runtime.address, "_Py_DebugOffsets"};
 }
 
-Result<void> check_header(const Runtime& runtime, const Header& header) {
-  const bool other =
-      std::memcmp(header.cookie, kCookie, sizeof kCookie) != 0 || header.version >> 16 != runtime.hexversion >> 16;
-  if (runtime.assumed && other) return Error{ErrorKind::absent_field, "not those of the minor that is assumed"};
-  if (std::memcmp(header.cookie, kCookie, sizeof kCookie) != 0)
-    return nonsense(runtime, "no cookie \"xdebugpy\" at _PyRuntime");
+Result<void> check_header(const Runtime& runtime, const DebugOffsetsHead& header) {
+  const bool fits = header.has_cookie() && header.version >> 16 == runtime.hexversion >> 16;
+  if (runtime.assumed && !fits) return Error{ErrorKind::absent_field, "not those of the minor that is assumed"};
+  if (!header.has_cookie()) return nonsense(runtime, "no cookie \"xdebugpy\" at _PyRuntime");
   if (header.version >> 16 != runtime.hexversion >> 16)
     return nonsense(runtime, fmt::format("the offsets are for CPython {:#x}, the runtime says {:#x}", header.version,
                                          runtime.hexversion));
@@ -64,7 +54,7 @@ Result<std::vector<DebugOffset>> read_debug_offsets(Target& target, const Runtim
     size = std::max(size, static_cast<std::uint64_t>(row.release.first) + sizeof(std::uint64_t));
   }
   if (rows.empty()) return Error{ErrorKind::absent_field, "this CPython has no _Py_DebugOffsets that is known here"};
-  auto header = read_value<Header>(target, runtime.address, "_Py_DebugOffsets");
+  auto header = read_value<DebugOffsetsHead>(target, runtime.address, "_Py_DebugOffsets");
   if (!header) return header.error();
   if (auto good = check_header(runtime, *header); !good) return good.error();
 

@@ -1,14 +1,11 @@
 // S2 subinterp-owns-main-thread: the main thread executes inside a subinterpreter, where no signal handler may run
 // (_Py_ThreadCanHandleSignals, Include/internal/pycore_pystate.h: main thread and main interpreter).
-#include <algorithm>
 #include <fmt/format.h>
 
 #include "verdict/shapes/shape.h"
 
 namespace hang::verdict {
 namespace {
-
-constexpr double kSoonMs = 1000;  // who wakes by then returns from the call by itself, for all that is known
 
 bool closes(const Process& process, std::int64_t id) {
   const auto* interpreter = process.facts().interpreter(id);
@@ -28,8 +25,7 @@ std::optional<Finding> subinterp_owns_main_thread(const Case& c) {
   const auto& signals = process.python().signals;
   const bool tripped = signals.is_tripped == true && signals.sigint_tripped == true;
   const auto& waiting = c.graph.waiting(main);
-  const bool parked =
-      waiting.waker == Waker::none || (waiting.waker == Waker::timer && waiting.wakes_in_ms.value_or(0) > kSoonMs);
+  const bool parked = waiting.waker == Waker::none || (waiting.waker == Waker::timer && !wakes_soon(waiting));
   // Without a signal that waits for it, a loop or a computation there is judged for what it is.
   if (!tripped && (!parked || process.loop_of(main) != nullptr)) return std::nullopt;
 

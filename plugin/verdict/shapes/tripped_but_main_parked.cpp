@@ -1,6 +1,5 @@
-// S3 tripped-but-main-parked: the C handler ran on another thread; the main thread, which alone may run Python's
-// handler, sleeps in the kernel and nothing tells it.
-#include <algorithm>
+// S3 tripped-but-main-parked: the C handler ran, on another thread or under native code that sleeps on; the main
+// thread, which alone may run Python's handler, sleeps in the kernel and nothing tells it.
 #include <fmt/format.h>
 
 #include "verdict/shapes/shape.h"
@@ -15,7 +14,7 @@ Confidence confidence_of(const Process& process) {
   const auto* watch = snapshot.thread_watch(process.main_tid());
   if (snapshot.watch.ms > 0 && watch != nullptr && watch->voluntary_switches == 0 && watch->running_reads == 0)
     return Confidence::certain;
-  return snapshot.watch.skipped.starts_with("every thread sleeps") ? Confidence::certain : Confidence::likely;
+  return snapshot.watch.at_rest ? Confidence::certain : Confidence::likely;
 }
 
 std::string names_of(const std::vector<int>& numbers) {
@@ -41,10 +40,7 @@ std::optional<Finding> tripped_but_main_parked(const Case& c) {
   // Asleep of its own accord: not for the GIL, nor with it in hand (then G1 or G3 hold it back).
   const bool asleep = thread->wait.kind != facts::WaitKind::none && thread->wait.kind != facts::WaitKind::unknown;
   if (!asleep || c.graph.waiting(main).waker == Waker::running || process.waits_for_gil(main)) return std::nullopt;
-  // Who wakes in a moment by itself handles it then.
-  constexpr double kSoonMs = 1000;
-  const auto& waiting = c.graph.waiting(main);
-  if (waiting.waker == Waker::timer && waiting.wakes_in_ms.value_or(0) <= kSoonMs) return std::nullopt;
+  if (wakes_soon(c.graph.waiting(main))) return std::nullopt;  // and handles it then
   const int gil = process.main_gil();
   if (gil < 0) return std::nullopt;
   const auto& grip = c.graph.grips()[gil];
@@ -54,9 +50,9 @@ std::optional<Finding> tripped_but_main_parked(const Case& c) {
   auto finding = make_finding("S3", "tripped-but-main-parked", confidence_of(process));
   const std::string names = names_of(signals.tripped);
   finding.summary = fmt::format(
-      "{} arrived and waits to be handled: the C handler ran on another thread, and the main thread, which alone may "
-      "run "
-      "Python's handler, sleeps {} and was not woken.",
+      "{} arrived and waits to be handled: the C handler ran, but the main thread, which alone may run Python's "
+      "handler, "
+      "sleeps {} and was not woken.",
       names, doing(process, main));
   finding.path.push_back({names, "is tripped; waits for the main thread", {"signals.is_tripped = 1"}, true});
   for (auto& edge : c.graph.path(main)) finding.path.push_back(edge);

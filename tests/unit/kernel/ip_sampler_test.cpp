@@ -6,6 +6,7 @@
 #include <csignal>
 #include <gtest/gtest.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 
@@ -58,6 +59,7 @@ TEST(IpSampler, AThreadThatSleepsIsNowhere) {
   EXPECT_LT(moved.stop().size(), 5U) << "what it did before it slept";
   EXPECT_TRUE(moved.stop().empty()) << "it is over";
   kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
 }
 
 TEST(IpSampler, NoSuchThread) {
