@@ -1,12 +1,21 @@
 #include "collect/code_symbols.h"
 
 namespace hang::collect {
-namespace {
 
 std::string module_name(const std::string& path) {
   const auto slash = path.rfind('/');
   return slash == std::string::npos ? path : path.substr(slash + 1);
 }
+
+std::optional<std::string> module_at(Target& target, RemoteAddr address) {
+  const auto modules = target.modules();
+  if (!modules) return std::nullopt;
+  for (const Module& module : *modules)
+    if (address >= module.begin && address < module.end) return module.path;
+  return std::nullopt;
+}
+
+namespace {
 
 // What a stripped function is called.
 constexpr const char* kUnnamed = "a function without a name";

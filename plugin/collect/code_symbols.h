@@ -13,4 +13,9 @@ namespace hang::collect {
 // bytecode. Nothing if that is not known.
 std::optional<CodeSymbol> symbol_at(Target& target, RemoteAddr pc, const std::string& library);
 
+// The file name of a path.
+std::string module_name(const std::string& path);
+// The path of the module that is mapped at `address`.
+std::optional<std::string> module_at(Target& target, RemoteAddr address);
+
 }  // namespace hang::collect

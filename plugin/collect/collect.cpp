@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "collect/code_symbols.h"
+#include "collect/native_waits.h"
 #include "collect/waits.h"
 #include "collect/watcher.h"
 #include "cpython/python.h"
@@ -83,22 +84,6 @@ bool is_holder(const Snapshot& snapshot, std::uint64_t tid) {
   });
 }
 
-// A holder of a GIL that waits for a futex may wait for a pthread mutex, which names its owner's tid: struct
-// __pthread_mutex_s begins with int __lock, unsigned __count, int __owner (glibc,
-// sysdeps/x86/nptl/bits/struct_mutex.h). What the number means is for the rules to say: it is believed only if that
-// thread waits for the same GIL.
-void read_mutex_owners(Target& target, Snapshot& snapshot) {
-  constexpr std::uint64_t kOwnerOffset = 8;
-  for (const auto& thread : snapshot.threads) {
-    if (thread.wait.kind != WaitKind::futex || !thread.wait.futex || !is_holder(snapshot, thread.tid)) continue;
-    const auto owner = read_value<std::uint32_t>(target, RemoteAddr(*thread.wait.futex).field(kOwnerOffset));
-    if (!owner || *owner == 0) continue;
-    snapshot.readings.push_back({fmt::format("futex.{:#x}.owner", *thread.wait.futex), "pthread_mutex_t.__data.__owner",
-                                 RemoteAddr(*thread.wait.futex + kOwnerOffset).hex(), std::to_string(*owner),
-                                 facts::Source::table});
-  }
-}
-
 // A thread that waits for the GIL wakes every 5 ms to ask for it, and on a loaded machine then waits for a CPU. Seen at
 // such a moment it "runs" without the GIL, which Python code cannot; look again until it is where it lives.
 void settle_waiters(Snapshot& snapshot) {
@@ -113,6 +98,18 @@ void settle_waiters(Snapshot& snapshot) {
       if (!again) break;
       thread = std::move(*again);
     }
+  }
+}
+
+// The lock that a thread sleeps on inside a signal handler. Of other threads it is not looked for: nothing is decided by
+// it yet, and the search costs milliseconds.
+void read_awaited_locks(Python& python, Snapshot& snapshot) {
+  for (const auto& state : snapshot.python->thread_states) {
+    const bool handling = std::any_of(state.frames.begin(), state.frames.end(),
+                                      [](const facts::FrameFacts& frame) { return frame.handler.has_value(); });
+    const auto* thread = handling ? snapshot.thread(state.tid) : nullptr;
+    if (thread == nullptr || thread->wait.kind != WaitKind::futex || !thread->wait.futex) continue;
+    if (auto lock = python.awaited_lock(state, *thread->wait.futex)) snapshot.python->locks.push_back(std::move(*lock));
   }
 }
 
@@ -183,8 +180,9 @@ Result<Snapshot> Collector::sample() {
   if (auto done = python_->read(snapshot); !done) return done.error();
   if (target_.local() && !target_.stopped_by_host()) settle_waiters(snapshot);
   for (auto& thread : snapshot.threads) complete_wait(target_, thread.wait);
-  read_mutex_owners(target_, snapshot);
+  read_native_waits(target_, snapshot);
   add_program_counters(target_, snapshot);
+  read_awaited_locks(*python_, snapshot);
   loops::read_loops(*python_, snapshot);
   return snapshot;
 }

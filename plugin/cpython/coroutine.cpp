@@ -85,6 +85,10 @@ Result<Suspended> read_suspended(Python& python, RemoteAddr coroutine) {
     auto facts = read_frame(reader, *frame);
     if (!facts) return facts.error();
     found.frames.push_back(std::move(*facts));
+    // Inside `except` or `finally`: what sys.exception() would say there (_PyErr_StackItem, cpython/pystate.h).
+    if (auto handled = reader.pointer("PyGenObject", "gi_exc_state.exc_value", at); handled && *handled)
+      if (auto name = objects.qualified_type_name(*handled); name && !objects.is_none(*handled))
+        found.handling.push_back(std::move(*name));
     if (*state == reader.constant("FRAME_CREATED", -3)) break;
     if (!is_awaiting(reader, *frame, *state)) break;
     auto next = awaited(reader, *frame);
@@ -92,6 +96,7 @@ Result<Suspended> read_suspended(Python& python, RemoteAddr coroutine) {
     at = *next;
   }
   std::reverse(found.frames.begin(), found.frames.end());
+  std::reverse(found.handling.begin(), found.handling.end());
   return found;
 }
 

@@ -12,6 +12,7 @@ namespace hang::cpython {
 struct Suspended {
   std::vector<facts::FrameFacts> frames;  // innermost first
   RemoteAddr awaits;                      // what the innermost await waits for, if it is no coroutine; NULL if unknown
+  std::vector<std::string> handling;      // types of the exceptions that these coroutines handle now, innermost first
 };
 
 // Follows `await` and `yield from` from `coroutine` inwards, bounded. A coroutine that runs now or has ended adds no

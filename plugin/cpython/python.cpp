@@ -198,6 +198,7 @@ Result<void> Python::read(facts::Snapshot& snapshot) {
   }
   read_thread_names(*reader_, python, report);
   read_signals(*reader_, runtime_, python, report);
+  mark_handlers(*reader_, runtime_, python);
   python.providers = layout_->providers_used();
   return still_there();
 }

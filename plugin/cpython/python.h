@@ -73,6 +73,10 @@ class Python {
   Result<RemoteAddr> local(RemoteAddr frame, const std::string& name);
   Result<Callable> describe_callable(RemoteAddr object);
 
+  // The lock of threading that a thread state waits for with the futex word of its system call, by what its frames'
+  // names lead to. Nothing if it is no such lock, or none that was found.
+  std::optional<facts::LockFacts> awaited_lock(const facts::ThreadStateFacts& state, std::uint64_t futex);
+
   [[nodiscard]] const Runtime& runtime() const { return runtime_; }
   [[nodiscard]] const layout::Layout& layout() const { return *layout_; }
   [[nodiscard]] Target& target() { return *target_; }

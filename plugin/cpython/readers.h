@@ -62,6 +62,10 @@ Result<RemoteAddr> code_of_frame(Reader& reader, RemoteAddr frame);
 // Address of the instruction a frame is at.
 Result<std::uint64_t> instruction_of_frame(Reader& reader, RemoteAddr frame);
 
+// with_blocks.cpp: the objects whose `with` blocks are open in a frame that has called on or is suspended, outermost
+// first: proof of what it holds.
+Result<std::vector<RemoteAddr>> open_with_blocks(Reader& reader, RemoteAddr frame);
+
 // code.cpp
 Result<Code*> read_code(Reader& reader, RemoteAddr code);
 // Line of a code unit (an index, may be -1 before the first); 0 if the code has no location there.
@@ -75,6 +79,8 @@ void read_thread_names(Reader& reader, facts::PythonFacts& python, Report& repor
 // signals.cpp. The check is for open(): are the words of _PyRuntime.signals (3.12+) in range?
 Result<void> check_signals(Reader& reader, const Runtime& runtime);
 void read_signals(Reader& reader, const Runtime& runtime, facts::PythonFacts& python, Report& report);
+// Marks the main thread's frames that are Python handlers of signals, called by the interpreter.
+void mark_handlers(Reader& reader, const Runtime& runtime, facts::PythonFacts& python);
 
 // callable.cpp
 Result<Callable> read_callable(Reader& reader, RemoteAddr object);

@@ -1,6 +1,7 @@
 // Python's side of signals: the flags that the C handler sets, the wakeup fd, and what Python would call for SIGINT.
 #include <csignal>
 #include <fmt/format.h>
+#include <map>
 
 #include "cpython/readers.h"
 #include "cpython/signal_statics.h"
@@ -177,6 +178,44 @@ void read_signals(Reader& reader, const Runtime& runtime, facts::PythonFacts& py
   report_words(*places, python.signals, sigint, *func, report);
   if (auto done = describe_handler(reader, *func, python.signals); !done)
     report.gap("what Python's SIGINT handler is", done.error(), {"S4", "S5", "S6"});
+}
+
+namespace {
+
+// The code objects of Python's handlers, by signal. Builtins (default_int_handler) have none.
+std::map<std::uint64_t, int> handler_codes(Reader& reader, const Places& places) {
+  std::map<std::uint64_t, int> codes;
+  const auto count = static_cast<int>(reader.constant("Py_NSIG", 65));
+  std::optional<RemoteAddr> last;  // most signals have the same handler: none
+  for (int number = 1; number < count; ++number) {
+    const RemoteAddr handler = places.handlers.field(static_cast<std::uint64_t>(number) * places.stride);
+    auto func = reader.pointer_at(handler.field(places.func_offset), "signals.handlers.func");
+    if (!func || !*func || last == *func) continue;
+    last = *func;
+    auto callable = read_callable(reader, *func);
+    if (!callable || !callable->function || callable->file.empty()) continue;
+    if (auto code = reader.pointer("PyFunctionObject", "func_code", callable->function)) codes[code->raw()] = number;
+  }
+  return codes;
+}
+
+}  // namespace
+
+void mark_handlers(Reader& reader, const Runtime& runtime, facts::PythonFacts& python) {
+  auto places = find_places(reader, runtime);
+  if (!places) return;
+  std::optional<std::map<std::uint64_t, int>> codes;
+  for (auto& state : python.thread_states) {
+    if (state.tid != python.main_tid) continue;
+    for (auto& frame : state.frames) {
+      if (!frame.entry) continue;  // the interpreter calls a handler from C; a program's own call is not one
+      if (!codes) codes = handler_codes(reader, *places);
+      if (codes->empty()) return;
+      auto code = code_of_frame(reader, RemoteAddr(frame.address));
+      if (!code) continue;
+      if (auto found = codes->find(code->raw()); found != codes->end()) frame.handler = found->second;
+    }
+  }
 }
 
 }  // namespace hang::cpython

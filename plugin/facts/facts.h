@@ -80,6 +80,13 @@ struct Wait {
   std::optional<std::int64_t> timeout_ms;
 };
 
+// One function on a thread's native stack.
+struct NativeFrame {
+  std::uint64_t pc = 0;        // where it is, or where its callee returns to
+  std::uint64_t function = 0;  // where the function begins, by its symbol or its unwind table; 0 = unknown
+  std::string symbol, module;  // "" if it has no name; file name of the module
+};
+
 // One kernel thread.
 struct ThreadFacts {
   std::uint64_t tid = 0;
@@ -91,6 +98,17 @@ struct ThreadFacts {
   std::optional<std::uint64_t> sig_blk, sig_pnd;  // masks, bit n-1 = signal n
   std::optional<std::uint64_t> pc;                // where a debugger could tell
   std::string native_symbol, native_module;       // of pc; "" if unknown
+  // Innermost first; of sleeping threads whose wait Python's frames do not explain. Empty = not read.
+  std::vector<NativeFrame> native_frames;
+};
+
+// A lock of native code that some thread waits for.
+struct NativeLockFacts {
+  std::uint64_t futex = 0;             // the word that is waited on
+  std::string kind;                    // "pthread mutex", "C++ static guard", ...; "native lock" if not known
+  std::optional<std::uint64_t> owner;  // tid
+  bool recorded = false;               // the lock names its owner itself; false: inferred from the stacks
+  std::string evidence;                // "__data.__owner = 1234", "both are inside f() of libx.so"
 };
 
 struct ChildFacts {
@@ -204,6 +222,26 @@ struct FrameFacts {
   int line = 0;                              // 0 = unknown
   bool entry = false;                        // a C caller entered the eval loop just outside this frame
   std::optional<std::uint64_t> instruction;  // address of the current code unit
+  std::optional<int> handler;                // it is the Python handler of this signal, called by the interpreter
+};
+
+// A loop of short sleeps that looks at a queue between interpreters (concurrent.interpreters, 3.13+).
+struct Polling {
+  std::size_t frame = 0;        // index of the frame that polls
+  std::string what;             // "queue 3", "channel 1"
+  bool sends = false;           // it waits for room, not for an item
+  std::optional<bool> endless;  // no timeout was given
+};
+
+// A lock of threading that a thread waits for.
+struct LockFacts {
+  std::uint64_t object = 0;
+  std::string type;                    // "_thread.lock", "_thread.RLock"
+  std::string name;                    // as that thread's frames call it: "self._lock"; "" if none does
+  std::uint64_t waiter = 0;            // thread state
+  std::optional<std::uint64_t> owner;  // thread ident of an RLock's owner
+  // Of the waiter's frames: those that are inside a `with` block on it, and those whose names lead to it.
+  std::vector<std::size_t> held_by, named_by;
 };
 
 struct ThreadStateFacts {
@@ -218,6 +256,7 @@ struct ThreadStateFacts {
   std::vector<FrameFacts> frames;                // innermost first
   bool frames_complete = true;
   std::optional<bool> at_call;  // the innermost frame stands at an instruction that calls something
+  std::optional<Polling> polling;
 };
 
 struct InterpreterFacts {
@@ -282,6 +321,13 @@ struct TaskFacts {
   bool system = false;             // the framework's own (trio's init and system tasks)
   std::vector<FrameFacts> frames;  // of its coroutine, innermost first
   std::string waits_on;            // type of what the innermost await waits for: "_asyncio.Future"
+  bool waits_for_tasks = false;    // for other tasks of its loop (a task group, gather(), a nursery, a task itself)
+  // asyncio: cancel() calls that no uncancel() took back; trio: 1 if a scope around it is cancelled.
+  std::optional<std::int64_t> cancels;
+  // A coroutine of it is inside `except` or `finally` with the cancellation (asyncio).
+  std::optional<bool> handles_cancel;
+  std::optional<bool> shielded;     // trio: it is parked where a scope with shield=True keeps cancellation out
+  std::optional<bool> unstoppable;  // trio: it waits for a thread that may not be abandoned
 };
 
 // An event loop that is being run by a thread, seen from that thread's frames and the loop object's attributes.
@@ -305,6 +351,7 @@ struct LoopFacts {
   std::vector<int> signal_handlers;  // asyncio add_signal_handler: signal numbers
   std::optional<bool> is_guest;      // trio
   std::optional<bool> stopping, closed;
+  std::optional<bool> interrupt_pending;  // trio: runner.ki_pending
   std::optional<bool> executor_busy;  // asyncio: a default-executor worker runs something
   // Other threads whose frames lead to this loop (its object or its wakeup socket) within the search budget: they can
   // still call into it. Only meaningful if wakers_searched.
@@ -326,6 +373,7 @@ struct PythonFacts {
   std::vector<GilFacts> gils;
   SignalFacts signals;
   std::vector<LoopFacts> loops;
+  std::vector<LockFacts> locks;  // that threads wait for, as far as they were looked for
 };
 
 // --- what moved ------------------------------------------------------------------------------------------------
@@ -377,6 +425,7 @@ struct Snapshot {
   std::string taken_at;  // UTC, ISO 8601
   TargetFacts target;
   std::vector<ThreadFacts> threads;  // kernel threads
+  std::vector<NativeLockFacts> native_locks;
   KernelFacts kernel;
   std::optional<PythonFacts> python;
   Watch watch;

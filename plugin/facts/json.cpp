@@ -44,8 +44,10 @@ HANG_JSON(Reading, key, field, address, value, source)
 HANG_JSON(Gap, what, why, would_decide)
 HANG_JSON(TargetFacts, kind, pid, exe, host, stopped_us, stopped_by_host)
 HANG_JSON(Wait, kind, syscall, name, args, fd, fds, futex, pid, timeout_ms)
+HANG_JSON(NativeFrame, pc, function, symbol, module)
 HANG_JSON(ThreadFacts, tid, comm, state, wait, cpu_ns, voluntary_switches, involuntary_switches, sig_blk, sig_pnd, pc,
-          native_symbol, native_module)
+          native_symbol, native_module, native_frames)
+HANG_JSON(NativeLockFacts, futex, kind, owner, recorded, evidence)
 HANG_JSON(ChildFacts, pid, comm, state)
 HANG_JSON(ProcessFacts, state, ppid, pgrp, session, tty_nr, tpgid, tracer_pid, sig_ign, sig_cgt, shd_pnd, start_ticks,
           cmdline, children)
@@ -57,28 +59,32 @@ HANG_JSON(PipeFacts, inode, unread, capacity, readers, writers, holders_complete
 HANG_JSON(EpollWatch, fd, events, inode)
 HANG_JSON(FdFacts, fd, type, target, inode, readable, writable, cloexec, unix_socket, inet, pipe, epoll, pid, timer_ms)
 HANG_JSON(KernelFacts, process, fds, fds_known)
-HANG_JSON(FrameFacts, address, function, file, line, entry, instruction)
+HANG_JSON(FrameFacts, address, function, file, line, entry, instruction, handler)
+HANG_JSON(Polling, frame, what, sends, endless)
+HANG_JSON(LockFacts, object, type, name, waiter, owner, held_by, named_by)
 HANG_JSON(ThreadStateFacts, address, interpreter, tid, thread_id, name, daemon, bound_gilstate, attached, drop_request,
-          frames, frames_complete, at_call)
+          frames, frames_complete, at_call, polling)
 HANG_JSON(InterpreterFacts, id, address, is_main, gil, own_gil, shares_main_gil, legacy, running_main, whence,
           finalizing)
 HANG_JSON(GilFacts, address, locked, last_holder, switch_number, interval_us, cond, cond_size, mutex, mutex_size,
           interpreters, drop_request_seen_by_holder)
 HANG_JSON(SignalFacts, wakeup_fd, warn_on_full_buffer, is_tripped, tripped, sigint_tripped, sigint_handler,
           sigint_handler_name, sigint_handler_file, sigint_handler_line, runner_interrupt_count)
-HANG_JSON(TaskFacts, object, name, main, system, frames, waits_on)
+HANG_JSON(TaskFacts, object, name, main, system, frames, waits_on, waits_for_tasks, cancels, handles_cancel, shielded,
+          unstoppable)
 HANG_JSON(LoopFacts, kind, tid, tstate, interpreter, run_function, object, in_selector, user_frame, ready, scheduled,
           tasks, tasks_known, wakeup_reader, wakeup_writer, own_fds, epfd, signal_handlers, is_guest, stopping, closed,
-          executor_busy, wakers, wakers_searched)
+          interrupt_pending, executor_busy, wakers, wakers_searched)
 HANG_JSON(PythonFacts, version, hexversion, build, library, runtime, providers, finalizing, main_tid, interpreters,
-          thread_states, gils, signals, loops)
+          thread_states, gils, signals, loops, locks)
 HANG_JSON(NativeSample, symbol, module, count)
 HANG_JSON(ThreadWatch, tid, cpu_ns, voluntary_switches, involuntary_switches, reads, running_reads, wait_changed,
           samples, native)
 HANG_JSON(StateWatch, tstate, reads, changes)
 HANG_JSON(GilWatch, gil, reads, locked_reads, holder_changes, switches)
 HANG_JSON(Watch, ms, skipped, at_rest, threads, states, gils)
-HANG_JSON(Snapshot, schema_version, taken_at, target, threads, kernel, python, watch, readings, gaps)
+HANG_JSON(Snapshot, schema_version, taken_at, target, threads, native_locks, kernel, python,
+          watch, readings, gaps)
 #undef HANG_JSON
 
 std::string to_json_text(const Snapshot& snapshot) {

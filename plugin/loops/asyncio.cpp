@@ -131,6 +131,7 @@ std::optional<facts::TaskFacts> read_task(Python& python, RemoteAddr object, Rem
   }
   if (auto waiter = reader.pointer("TaskObj", "task_fut_waiter", object); waiter && *waiter)
     task.waits_on = python.objects().qualified_type_name(*waiter).value_or("");
+  if (auto cancels = reader.signed_number("TaskObj", "task_num_cancels_requested", object)) task.cancels = *cancels;
   if (auto coroutine = reader.pointer("TaskObj", "task_coro", object); coroutine && *coroutine)
     read_coroutine(python, *coroutine, task);
   return task;

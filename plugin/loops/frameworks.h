@@ -30,6 +30,9 @@ void read_trio(cpython::Python& python, const Driver& driver, facts::LoopFacts& 
 void search_wakers(cpython::Python& python, const facts::Snapshot& snapshot, const std::vector<facts::LoopFacts>& all,
                    facts::LoopFacts& loop);
 
+// Threads that look at a queue or channel between interpreters again and again (facts::ThreadStateFacts::polling).
+void read_polling(cpython::Python& python, facts::Snapshot& snapshot);
+
 // Helpers of the readers: absent stays absent.
 std::optional<std::int64_t> length_of(cpython::Python& python, RemoteAddr object, const std::string& attribute);
 std::optional<bool> flag_of(cpython::Python& python, RemoteAddr object, const std::string& attribute);

@@ -31,12 +31,31 @@ std::optional<int> fd_of(Python& python, RemoteAddr object, const std::string& d
   return fd && *fd >= 0 ? std::optional(*fd) : std::nullopt;
 }
 
+namespace {
+
+// It waits for other tasks of its loop: its park is the consequence of theirs.
+bool waits_for_tasks(const facts::TaskFacts& task) {
+  if (task.waits_on.ends_with("Task") || task.waits_on.ends_with("_GatheringFuture")) return true;
+  if (task.frames.empty()) return false;
+  const auto& inner = task.frames.front();
+  const auto is = [&](std::string_view file, std::string_view function) {
+    return inner.file.ends_with(file) && inner.function.ends_with(function);
+  };
+  return inner.file.ends_with("asyncio/taskgroups.py") || is("asyncio/tasks.py", "_wait") ||
+         is("trio/_core/_run.py", "_nested_child_finished");
+}
+
+}  // namespace
+
 void read_coroutine(Python& python, RemoteAddr coroutine, facts::TaskFacts& task) {
   auto suspended = cpython::read_suspended(python, coroutine);
   if (!suspended) return;
   task.frames = std::move(suspended->frames);
+  const auto& handling = suspended->handling;
+  task.handles_cancel = std::find(handling.begin(), handling.end(), "asyncio.exceptions.CancelledError") != handling.end();
   if (suspended->awaits && task.waits_on.empty())
     task.waits_on = python.objects().qualified_type_name(suspended->awaits).value_or("");
+  task.waits_for_tasks = waits_for_tasks(task);
 }
 
 namespace {
@@ -117,6 +136,7 @@ void read_loops(Python& python, facts::Snapshot& snapshot) {
     }
   }
   snapshot.python->loops = std::move(loops);
+  read_polling(python, snapshot);
 }
 
 }  // namespace hang::loops

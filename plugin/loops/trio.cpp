@@ -32,6 +32,39 @@ void read_wakeup(Python& python, RemoteAddr runner, LoopFacts& loop) {
     if (fd) loop.own_fds.push_back(*fd);
 }
 
+// The scopes around a task, innermost first: CancelStatus objects linked by _parent (trio/_core/_run.py, 0.22 to 0.34).
+// A shield keeps out what is cancelled further out.
+void read_scopes(Python& python, RemoteAddr task, facts::TaskFacts& facts) {
+  constexpr int kMaxScopes = 1000;
+  auto objects = python.objects();
+  auto status = objects.attribute(task, "_cancel_status");
+  bool shielded = false, cancelled = false;
+  for (int i = 0; i < kMaxScopes && status && !objects.is_none(*status); ++i) {
+    auto scope = objects.attribute(*status, "_scope");
+    if (!scope) return;
+    const auto called = flag_of(python, *scope, "_cancel_called"), shield = flag_of(python, *scope, "_shield");
+    if (!called || !shield) return;
+    cancelled = cancelled || *called;
+    if (!cancelled && *shield) shielded = true;  // a scope that is cancelled itself shields nothing from itself
+    status = objects.attribute(*status, "_parent");
+  }
+  facts.cancels = cancelled ? 1 : 0;
+  facts.shielded = shielded;
+}
+
+// trio.to_thread.run_sync waits for its thread to the end unless it may abandon it (`cancellable` up to 0.22).
+void read_thread_wait(Python& python, facts::TaskFacts& task) {
+  for (const auto& frame : task.frames) {
+    if (!frame.file.ends_with("trio/_threads.py") || frame.function != "to_thread_run_sync") continue;
+    for (const char* name : {"abandon_on_cancel", "cancellable"}) {
+      auto value = python.local(RemoteAddr(frame.address), name);
+      if (!value || python.objects().is_none(*value)) continue;
+      if (auto number = python.objects().integer(*value)) task.unstoppable = *number == 0;
+      return;
+    }
+  }
+}
+
 void read_tasks(Python& python, RemoteAddr runner, LoopFacts& loop) {
   auto objects = python.objects();
   auto set = objects.attribute(runner, "tasks");
@@ -52,6 +85,9 @@ void read_tasks(Python& python, RemoteAddr runner, LoopFacts& loop) {
     const RemoteAddr parent = objects.attribute(object, "_parent_nursery").value_or(RemoteAddr());
     task.system = !task.main && (object == init || (system && parent == system));
     if (auto coroutine = objects.attribute(object, "coro")) read_coroutine(python, *coroutine, task);
+    task.handles_cancel.reset();  // trio cancels by level, not by one exception
+    read_scopes(python, object, task);
+    read_thread_wait(python, task);
     loop.tasks.push_back(std::move(task));
   }
 }
@@ -69,6 +105,7 @@ void read_trio(Python& python, const Driver& driver, LoopFacts& loop) {
   loop.object = runner->raw();
   loop.ready = length_of(python, *runner, "runq");
   loop.is_guest = flag_of(python, *runner, "is_guest");
+  loop.interrupt_pending = flag_of(python, *runner, "ki_pending");
   if (auto active = python.objects().path(*runner, "deadlines._active"))
     loop.scheduled = python.objects().integer(*active).to_optional();
   read_wakeup(python, *runner, loop);

@@ -299,6 +299,57 @@ Result<ElfSymbol> ElfFile::function_at(std::uint64_t address) {
   return missing("no function there");
 }
 
+namespace {
+
+// The head of .eh_frame_hdr (LSB 5.0, "The .eh_frame_hdr section"), in the encodings that every linker writes: a 4-byte
+// count, and a sorted table of 4-byte offsets from the section's begin: (function, its description).
+struct UnwindTable {
+  std::uint8_t version, frame_encoding, count_encoding, table_encoding;
+  std::int32_t frame;
+  std::uint32_t count;
+};
+struct UnwindEntry {
+  std::int32_t function, description;
+};
+constexpr std::uint8_t kUdata4 = 0x03, kSdata4FromSection = 0x3b;  // DW_EH_PE_udata4, DW_EH_PE_datarel | sdata4
+
+template <typename T>
+Result<T> read_struct(ElfFile& file, std::uint64_t address) {
+  T value{};
+  auto done = file.read(address, std::as_writable_bytes(std::span(&value, 1)));
+  if (!done) return done.error();
+  return value;
+}
+
+}  // namespace
+
+Result<std::uint64_t> ElfFile::function_begin(std::uint64_t address) {
+  auto where = section(".eh_frame_hdr");
+  if (!where) return where.error();
+  auto table = read_struct<UnwindTable>(*this, where->address);
+  if (!table) return table.error();
+  if (table->version != 1 || table->count_encoding != kUdata4 || table->table_encoding != kSdata4FromSection)
+    return missing("no table of functions in a known encoding");
+  const auto entry = [&](std::uint64_t index) {
+    return read_struct<UnwindEntry>(*this, where->address + sizeof(UnwindTable) + index * sizeof(UnwindEntry));
+  };
+  const auto begin_of = [&](const UnwindEntry& found) {
+    return where->address + static_cast<std::uint64_t>(static_cast<std::int64_t>(found.function));
+  };
+  std::uint64_t low = 0, high = table->count;  // the last entry at or below `address` is in [low, high)
+  while (high - low > 1) {
+    const std::uint64_t middle = low + (high - low) / 2;
+    auto found = entry(middle);
+    if (!found) return found.error();
+    (begin_of(*found) <= address ? low : high) = middle;
+  }
+  if (table->count == 0) return missing("no function there");
+  auto found = entry(low);
+  if (!found) return found.error();
+  if (begin_of(*found) > address) return missing("no function there");
+  return begin_of(*found);
+}
+
 Result<ElfSection> ElfFile::section(std::string_view name) {
   std::size_t names = 0;
   if (elf_getshdrstrndx(elf_->elf, &names) != 0) return missing("no section names");

@@ -71,6 +71,10 @@ class ElfFile {
   // The function that covers `address`. `no_symbols` if none does; never the nearest one below.
   Result<ElfSymbol> function_at(std::uint64_t address);
 
+  // Where the function that has `address` begins, by the table of .eh_frame_hdr, which stripped files have too.
+  // `no_symbols` if there is no such table.
+  Result<std::uint64_t> function_begin(std::uint64_t address);
+
   Result<ElfSection> section(std::string_view name);
   // Lower-case hexadecimal NT_GNU_BUILD_ID, or nothing.
   std::optional<std::string> build_id();

@@ -2,6 +2,10 @@
 
 namespace hang {
 
+Result<std::vector<StackFrame>> Target::native_stack(std::uint64_t) {
+  return Error{ErrorKind::no_symbols, "this host does not walk native stacks"};
+}
+
 Result<void> read_exact(Target& target, RemoteAddr address, std::span<std::byte> out, std::string_view field) {
   auto count = target.read(address, out);
   if (!count) {

@@ -49,6 +49,12 @@ struct CodeSymbol {
   std::uint64_t offset = 0;
 };
 
+// One frame of a native stack.
+struct StackFrame {
+  std::uint64_t pc = 0;        // of the innermost frame, else the return address
+  std::uint64_t function = 0;  // where the function begins, by a symbol or an unwind table; 0 = unknown
+};
+
 // What an implementation sees is one instant if stop_id() is unchanged; the native live host never stops its
 // target, so there the id is always 0 and two reads may see different instants.
 class Target {
@@ -80,6 +86,9 @@ class Target {
   virtual Result<MemberLayout> member(std::string_view type, std::string_view path) = 0;
   // The symbol that covers code address `pc`.
   virtual Result<CodeSymbol> code_symbol(RemoteAddr pc) = 0;
+  // The native stack of a thread that sleeps in the kernel, innermost first, as far as it can be walked: it may end
+  // early. `no_symbols` if the host cannot walk stacks, `inconsistent` if the thread does not sleep.
+  virtual Result<std::vector<StackFrame>> native_stack(std::uint64_t tid);
 
   [[nodiscard]] virtual std::uint64_t stop_id() const = 0;
 };

@@ -84,26 +84,13 @@ std::optional<LoopWait> loop_wait(const Process& process, const WaitGraph& graph
 
 namespace {
 
-// It waits for other tasks of its loop (a task group, gather(), wait(), a nursery, a task itself): its park is the
-// consequence of theirs.
-bool waits_for_tasks(const facts::TaskFacts& task) {
-  if (task.waits_on.ends_with("Task") || task.waits_on.ends_with("_GatheringFuture")) return true;
-  if (task.frames.empty()) return false;
-  const auto& inner = task.frames.front();
-  const auto is = [&](std::string_view file, std::string_view function) {
-    return inner.file.ends_with(file) && inner.function.ends_with(function);
-  };
-  return inner.file.ends_with("asyncio/taskgroups.py") || is("asyncio/tasks.py", "_wait") ||
-         is("trio/_core/_run.py", "_nested_child_finished");
-}
-
 // The task that the loop's sleep is about: the one that the run function waits for, unless that waits for others.
 const facts::TaskFacts* parked_task(const LoopFacts& loop) {
   const facts::TaskFacts *best = nullptr, *leaf = nullptr;
   for (const auto& task : loop.tasks) {
     if (task.system || task.frames.empty()) continue;
     if (best == nullptr || task.main) best = &task;
-    if (!waits_for_tasks(task) && (leaf == nullptr || task.main)) leaf = &task;
+    if (!task.waits_for_tasks && (leaf == nullptr || task.main)) leaf = &task;
   }
   return leaf != nullptr ? leaf : best;
 }

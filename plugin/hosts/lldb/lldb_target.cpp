@@ -239,4 +239,24 @@ Result<CodeSymbol> LldbTarget::code_symbol(RemoteAddr pc) {
   return CodeSymbol{name, module->path, pc.raw() - start};
 }
 
+Result<std::vector<StackFrame>> LldbTarget::native_stack(std::uint64_t tid) {
+  constexpr std::uint32_t kMaxFrames = 512;
+  if (auto error = moved_on()) return *error;
+  // The same walk as the command line's, so that both say the same; a core has only LLDB's.
+  if (native_ != nullptr) return native_->native_stack(tid);
+  auto thread = process_.GetThreadByID(tid);
+  if (!thread.IsValid()) return Error{ErrorKind::no_such_process, "no such thread"};
+  std::vector<StackFrame> stack;
+  for (std::uint32_t i = 0; i < kMaxFrames; ++i) {
+    auto frame = thread.GetFrameAtIndex(i);  // unwinds only as far as asked
+    if (!frame.IsValid()) break;
+    if (frame.IsInlined()) continue;
+    const auto begin = frame.GetSymbol().IsValid() ? frame.GetSymbol().GetStartAddress().GetLoadAddress(target_)
+                                                   : LLDB_INVALID_ADDRESS;
+    stack.push_back({frame.GetPC(), begin == LLDB_INVALID_ADDRESS ? 0 : begin});
+  }
+  if (stack.empty()) return Error{ErrorKind::no_symbols, "LLDB finds no frame"};
+  return stack;
+}
+
 }  // namespace hang::lldb_host

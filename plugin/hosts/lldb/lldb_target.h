@@ -33,6 +33,7 @@ class LldbTarget : public Target {
   Result<RemoteAddr> symbol(const Module& module, std::string_view name) override;
   Result<MemberLayout> member(std::string_view type, std::string_view path) override;
   Result<CodeSymbol> code_symbol(RemoteAddr pc) override;
+  Result<std::vector<StackFrame>> native_stack(std::uint64_t tid) override;
 
  private:
   // The page at `page`: memory, and for a core the read-only segments of the mapped files, which a core leaves out.

@@ -17,6 +17,7 @@
 
 #include "hosts/native/memory_map.h"
 #include "hosts/native/process_status.h"
+#include "hosts/native/unwinder.h"
 #include "target/elf_file.h"
 
 namespace hang::native {
@@ -62,6 +63,7 @@ class NativeTarget final : public Target {
   Result<RemoteAddr> symbol(const Module& module, std::string_view name) override;
   Result<MemberLayout> member(std::string_view type, std::string_view path) override;
   Result<CodeSymbol> code_symbol(RemoteAddr pc) override;
+  Result<std::vector<StackFrame>> native_stack(std::uint64_t tid) override;
 
  private:
   [[nodiscard]] std::string proc(std::string_view name) const { return fmt::format("/proc/{}/{}", pid_, name); }
@@ -74,12 +76,15 @@ class NativeTarget final : public Target {
   [[nodiscard]] std::string open_path_of(const MappedModule& found, const std::string& executable) const;
   Result<std::unique_ptr<ElfFile>> open_image(const Module& module);
   Result<ElfFile*> elf_of(const Module& module);
+  Result<const Module*> module_at(RemoteAddr pc);
+  [[nodiscard]] std::uint64_t function_begin(RemoteAddr pc);
 
   std::uint64_t pid_;
   Fd process_;  // pidfd: while it is not readable, the pid is still this process
   Fd memory_;   // /proc/PID/mem, only where process_vm_readv is not to be had
   std::optional<std::vector<Module>> modules_;
   std::map<std::uint64_t, Result<std::unique_ptr<ElfFile>>> elf_files_;  // by the module's begin
+  std::unique_ptr<Unwinder> unwinder_;                                   // made when first asked for
 };
 
 Result<void> NativeTarget::open() {
@@ -235,18 +240,59 @@ Result<MemberLayout> NativeTarget::member(std::string_view type, std::string_vie
       ErrorKind::no_symbols, "the native host reads no debug information", {}, fmt::format("{}.{}", type, path)};
 }
 
-Result<CodeSymbol> NativeTarget::code_symbol(RemoteAddr pc) {
+Result<const Module*> NativeTarget::module_at(RemoteAddr pc) {
   auto all = modules();
   if (!all) return all.error();
   const auto module =
-      std::find_if(all->begin(), all->end(), [&](const Module& m) { return pc >= m.begin && pc < m.end; });
-  if (module == all->end()) return Error{ErrorKind::no_symbols, "no module is mapped there", pc};
-  auto elf = elf_of(*module);
+      std::find_if(modules_->begin(), modules_->end(), [&](const Module& m) { return pc >= m.begin && pc < m.end; });
+  if (module == modules_->end()) return Error{ErrorKind::no_symbols, "no module is mapped there", pc};
+  return &*module;
+}
+
+Result<CodeSymbol> NativeTarget::code_symbol(RemoteAddr pc) {
+  auto module = module_at(pc);
+  if (!module) return module.error();
+  auto elf = elf_of(**module);
   if (!elf) return elf.error();
-  const std::uint64_t address = pc.raw() - module->load_bias.raw();
+  const std::uint64_t address = pc.raw() - (*module)->load_bias.raw();
   auto function = (*elf)->function_at(address);
   if (!function) return function.error();
-  return CodeSymbol{function->name, module->path, address - function->address};
+  return CodeSymbol{function->name, (*module)->path, address - function->address};
+}
+
+std::uint64_t NativeTarget::function_begin(RemoteAddr pc) {
+  auto module = module_at(pc);
+  auto elf = module ? elf_of(**module) : Result<ElfFile*>(module.error());
+  if (!elf) return 0;
+  const std::uint64_t bias = (*module)->load_bias.raw();
+  if (auto begin = (*elf)->function_begin(pc.raw() - bias)) return *begin + bias;
+  auto function = (*elf)->function_at(pc.raw() - bias);
+  return function ? function->address + bias : 0;
+}
+
+// "NR A0 .. A5 SP PC" of /proc/PID/task/TID/syscall; "running" has no numbers to give.
+Result<std::vector<StackFrame>> NativeTarget::native_stack(std::uint64_t tid) {
+  auto text = read_proc_file(proc(fmt::format("task/{}/syscall", tid)));
+  if (!text) return text.error();
+  std::uint64_t sp = 0, pc = 0;
+  const auto last = text->rfind(" 0x"), before = last == std::string::npos ? last : text->rfind(" 0x", last - 1);
+  if (before == std::string::npos) return Error{ErrorKind::inconsistent, fmt::format("thread {} does not sleep", tid)};
+  const char* const end = text->data() + text->size();
+  std::from_chars(text->data() + before + 3, end, sp, 16);
+  std::from_chars(text->data() + last + 3, end, pc, 16);
+  auto all = modules();
+  if (!all) return all.error();
+  if (!unwinder_)
+    unwinder_ = std::make_unique<Unwinder>(*all, [this](std::uint64_t address, std::uint64_t& word) {
+      return read_some(address, std::as_writable_bytes(std::span(&word, 1))) == sizeof word;
+    });
+  auto frames = unwinder_->walk(tid, pc, sp);
+  if (!frames) return frames.error();
+  std::vector<StackFrame> stack;
+  // A return address may be that of the next function, after a call that does not return: the call is before it.
+  for (const auto address : *frames)
+    stack.push_back({address, function_begin(RemoteAddr(address - (stack.empty() ? 0 : 1)))});
+  return stack;
 }
 
 }  // namespace

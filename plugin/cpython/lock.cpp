@@ -1,0 +1,143 @@
+// Locks of threading: which one a thread waits for, and which of its own frames hold it.
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "cpython/readers.h"
+
+namespace hang::cpython {
+
+namespace {
+
+constexpr std::size_t kMaxFrames = 40;  // innermost, of the waiter
+constexpr std::size_t kMaxNames = 64;   // of one frame
+
+bool is_lock(const std::string& type) {
+  return type == "_thread.lock" || type == "_thread.RLock";
+}
+
+// Finds the lock behind names. Up to 3.13 a lock is a POSIX semaphore on the heap, and the futex word is its first;
+// from 3.14 on it is a byte of the object, and the word is the semaphore of the waiter's entry in the parking lot, on
+// its own stack: struct wait_entry { void *park_arg; uintptr_t addr; _PySemaphore sema; ... } (Python/parking_lot.c).
+class LockFinder {
+ public:
+  LockFinder(Python& python, std::uint64_t futex) : python_(python), reader_(python.reader()), futex_(futex) {
+    if (!reader_.has("lockobject", "lock")) return;
+    constexpr std::uint64_t kParkedAddress = 8;  // before the semaphore
+    auto parked = reader_.pointer_at(RemoteAddr(futex - kParkedAddress), "wait_entry.addr");
+    auto lock = reader_.layout().field("lockobject", "lock");
+    if (parked && lock && parked->raw() > lock->offset) parked_in_ = RemoteAddr(parked->raw() - lock->offset);
+  }
+
+  // True if that object is the lock.
+  bool is_it(RemoteAddr object) {
+    const auto type = python_.objects().type_name(object).value_or("");
+    if (!is_lock(type)) return false;
+    if (parked_in_) return object == parked_in_;
+    const bool plain = type == "_thread.lock";
+    auto inner = plain ? reader_.pointer("lockobject", "lock_lock", object)
+                       : reader_.pointer("rlockobject", "rlock_lock", object);
+    return inner && inner->raw() == futex_;
+  }
+
+  // The lock without a name, where the word itself leads to it.
+  [[nodiscard]] RemoteAddr known() {
+    return parked_in_ && is_lock(python_.objects().type_name(parked_in_).value_or("")) ? parked_in_ : RemoteAddr();
+  }
+
+  // The lock itself or the one inside a Condition, an Event, a Semaphore or a Queue.
+  RemoteAddr inside(RemoteAddr object) {
+    if (is_it(object)) return object;
+    for (const char* attribute : {"_lock", "mutex"}) {
+      auto inner = python_.objects().attribute(object, attribute);
+      if (inner && is_it(*inner)) return *inner;
+    }
+    return {};
+  }
+
+ private:
+  Python& python_;
+  Reader& reader_;
+  std::uint64_t futex_;
+  RemoteAddr parked_in_;
+};
+
+struct Found {
+  RemoteAddr lock;
+  std::string name;
+};
+
+std::vector<std::string> names_of_code(Reader& reader, RemoteAddr frame) {
+  std::vector<std::string> names;
+  Objects objects(reader);
+  auto code = code_of_frame(reader, frame);
+  if (!code) return names;
+  auto tuple = reader.pointer("PyCodeObject", "co_names", *code);
+  auto items = tuple ? objects.items(*tuple) : Result<std::vector<RemoteAddr>>(tuple.error());
+  if (!items) return names;
+  for (const RemoteAddr item : *items)
+    if (names.size() < kMaxNames) names.push_back(objects.str(item).value_or(""));
+  return names;
+}
+
+// What the names of a frame lead to: its variables, its globals, and the attributes that its code asks of them.
+std::optional<Found> by_names(Python& python, LockFinder& finder, RemoteAddr frame) {
+  auto objects = python.objects();
+  const auto names = names_of_code(python.reader(), frame);
+  std::vector<Local> roots;
+  if (auto locals = python.locals(frame)) roots = std::move(*locals);
+  if (auto globals = python.reader().pointer("_PyInterpreterFrame", "f_globals", frame)) {
+    const RemoteAddr dict = python.reader().untagged(globals->raw());
+    for (const auto& name : names)
+      if (auto value = objects.dict_get(dict, name)) roots.push_back({name, *value});
+  }
+  if (roots.size() > kMaxNames) roots.resize(kMaxNames);
+  for (const auto& root : roots) {
+    if (!root.value) continue;
+    if (const RemoteAddr lock = finder.inside(root.value)) return Found{lock, root.name};
+    for (const auto& name : names) {
+      auto value = objects.attribute(root.value, name);
+      if (!value || !*value) continue;
+      if (const RemoteAddr lock = finder.inside(*value)) return Found{lock, root.name + "." + name};
+    }
+  }
+  return std::nullopt;
+}
+
+bool holds(Python& python, LockFinder& finder, RemoteAddr frame) {
+  auto open = open_with_blocks(python.reader(), frame);
+  return open && std::any_of(open->begin(), open->end(), [&](RemoteAddr object) {
+           return static_cast<bool>(finder.inside(object));
+         });
+}
+
+std::optional<std::uint64_t> owner_of(Reader& reader, RemoteAddr rlock) {
+  const char* member = reader.has("rlockobject", "lock.thread") ? "lock.thread" : "rlock_owner";
+  auto owner = reader.number("rlockobject", member, rlock);
+  return owner && *owner != 0 ? std::optional(*owner) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<facts::LockFacts> Python::awaited_lock(const facts::ThreadStateFacts& state, std::uint64_t futex) {
+  LockFinder finder(*this, futex);
+  facts::LockFacts facts;
+  RemoteAddr lock = finder.known();
+  for (std::size_t i = 0; i < std::min(state.frames.size(), kMaxFrames); ++i) {
+    const RemoteAddr frame(state.frames[i].address);
+    if (auto found = by_names(*this, finder, frame)) {
+      lock = found->lock;
+      if (facts.name.empty()) facts.name = found->name;
+      facts.named_by.push_back(i);
+    }
+    // The innermost frame is at the acquire itself.
+    if (i > 0 && holds(*this, finder, frame)) facts.held_by.push_back(i);
+  }
+  if (!lock) return std::nullopt;
+  facts.object = lock.raw();
+  facts.type = objects().type_name(lock).value_or("");
+  facts.waiter = state.address;
+  if (facts.type == "_thread.RLock") facts.owner = owner_of(*reader_, lock);
+  return facts;
+}
+
+}  // namespace hang::cpython
