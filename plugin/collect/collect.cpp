@@ -101,15 +101,23 @@ void settle_waiters(Snapshot& snapshot) {
   }
 }
 
-// The lock that a thread sleeps on inside a signal handler. Of other threads it is not looked for: nothing is decided by
-// it yet, and the search costs milliseconds.
-void read_awaited_locks(Python& python, Snapshot& snapshot) {
-  for (const auto& state : snapshot.python->thread_states) {
-    const bool handling = std::any_of(state.frames.begin(), state.frames.end(),
-                                      [](const facts::FrameFacts& frame) { return frame.handler.has_value(); });
-    const auto* thread = handling ? snapshot.thread(state.tid) : nullptr;
+bool is_handling(const facts::ThreadStateFacts& state) {
+  return std::any_of(state.frames.begin(), state.frames.end(),
+                     [](const facts::FrameFacts& frame) { return frame.handler.has_value(); });
+}
+
+// What Python's own objects say of waits on locks: whose end a join waits for, and which lock the main thread sleeps on
+// inside a signal handler or while CPython is finalized. Of others the lock is not looked for: nothing is decided by it
+// yet, and the search costs milliseconds.
+void read_python_waits(Python& python, Snapshot& snapshot) {
+  for (auto& state : snapshot.python->thread_states) {
+    const auto* thread = state.frames.empty() ? nullptr : snapshot.thread(state.tid);
     if (thread == nullptr || thread->wait.kind != WaitKind::futex || !thread->wait.futex) continue;
-    if (auto lock = python.awaited_lock(state, *thread->wait.futex)) snapshot.python->locks.push_back(std::move(*lock));
+    state.joins = python.joined_thread(state);
+    const bool main = state.tid == snapshot.python->main_tid;
+    if (!main || (!is_handling(state) && snapshot.python->finalizing != true)) continue;
+    if (auto lock = python.awaited_lock(state, *thread->wait.futex, snapshot.python->thread_states))
+      snapshot.python->locks.push_back(std::move(*lock));
   }
 }
 
@@ -182,7 +190,7 @@ Result<Snapshot> Collector::sample() {
   for (auto& thread : snapshot.threads) complete_wait(target_, thread.wait);
   read_native_waits(target_, snapshot);
   add_program_counters(target_, snapshot);
-  read_awaited_locks(*python_, snapshot);
+  read_python_waits(*python_, snapshot);
   loops::read_loops(*python_, snapshot);
   return snapshot;
 }

@@ -169,14 +169,13 @@ void find_initializer(const Snapshot& snapshot, const ThreadFacts& waiter, Nativ
                                    [&](const NativeFrame& frame) { return frame.function == function.function; });
     // Directly below the entry it would be a waiter as well; an initializer has called on.
     if (same == theirs.end() || same == theirs.begin()) continue;
-    const bool waits_too =
-        same - theirs.begin() <= static_cast<std::ptrdiff_t>(kNearTop) && entry_of(*(same - 1)) != nullptr &&
-        other.wait.futex == waiter.wait.futex;
+    const bool waits_too = same - theirs.begin() <= static_cast<std::ptrdiff_t>(kNearTop) &&
+                           entry_of(*(same - 1)) != nullptr && other.wait.futex == waiter.wait.futex;
     if (waits_too) continue;
     lock.owner = other.tid;
-    lock.evidence = fmt::format("both threads are inside {} ({})",
-                                function.symbol.empty() ? "the same function without a name" : function.symbol,
-                                function.module);
+    lock.evidence =
+        fmt::format("both threads are inside {} ({})",
+                    function.symbol.empty() ? "the same function without a name" : function.symbol, function.module);
     return;
   }
 }
@@ -193,8 +192,9 @@ void add_lock(Target& target, Snapshot& snapshot, const ThreadFacts& waiter) {
   if (!lock.owner) find_initializer(snapshot, waiter, lock);
   if (!lock.owner && lock.kind == "native lock") return;  // nothing is known of it
   if (lock.recorded)
-    snapshot.readings.push_back({fmt::format("futex.{:#x}.owner", word), lock.evidence.substr(0, lock.evidence.find(' ')),
-                                 RemoteAddr(word).hex(), std::to_string(*lock.owner), facts::Source::table});
+    snapshot.readings.push_back({fmt::format("futex.{:#x}.owner", word),
+                                 lock.evidence.substr(0, lock.evidence.find(' ')), RemoteAddr(word).hex(),
+                                 std::to_string(*lock.owner), facts::Source::table});
   if (auto module = module_at(target, RemoteAddr(word)); module && module_name(*module).starts_with("ld-"))
     lock.kind = "lock of the dynamic loader";
   snapshot.native_locks.push_back(std::move(lock));

@@ -15,6 +15,11 @@ bool is_lock(const std::string& type) {
   return type == "_thread.lock" || type == "_thread.RLock";
 }
 
+struct Found {
+  RemoteAddr lock;
+  std::string name;
+};
+
 // Finds the lock behind names. Up to 3.13 a lock is a POSIX semaphore on the heap, and the futex word is its first;
 // from 3.14 on it is a byte of the object, and the word is the semaphore of the waiter's entry in the parking lot, on
 // its own stack: struct wait_entry { void *park_arg; uintptr_t addr; _PySemaphore sema; ... } (Python/parking_lot.c).
@@ -44,14 +49,14 @@ class LockFinder {
     return parked_in_ && is_lock(python_.objects().type_name(parked_in_).value_or("")) ? parked_in_ : RemoteAddr();
   }
 
-  // The lock itself or the one inside a Condition, an Event, a Semaphore or a Queue.
-  RemoteAddr inside(RemoteAddr object) {
-    if (is_it(object)) return object;
+  // The lock itself or the one inside a Condition, a Queue or an object of the program, and how it is called there.
+  std::optional<Found> inside(RemoteAddr object, std::string name) {
+    if (is_it(object)) return Found{object, std::move(name)};
     for (const char* attribute : {"_lock", "mutex"}) {
       auto inner = python_.objects().attribute(object, attribute);
-      if (inner && is_it(*inner)) return *inner;
+      if (inner && is_it(*inner)) return Found{*inner, name + "." + attribute};
     }
-    return {};
+    return std::nullopt;
   }
 
  private:
@@ -59,11 +64,6 @@ class LockFinder {
   Reader& reader_;
   std::uint64_t futex_;
   RemoteAddr parked_in_;
-};
-
-struct Found {
-  RemoteAddr lock;
-  std::string name;
 };
 
 std::vector<std::string> names_of_code(Reader& reader, RemoteAddr frame) {
@@ -93,11 +93,11 @@ std::optional<Found> by_names(Python& python, LockFinder& finder, RemoteAddr fra
   if (roots.size() > kMaxNames) roots.resize(kMaxNames);
   for (const auto& root : roots) {
     if (!root.value) continue;
-    if (const RemoteAddr lock = finder.inside(root.value)) return Found{lock, root.name};
+    if (auto found = finder.inside(root.value, root.name)) return found;
     for (const auto& name : names) {
       auto value = objects.attribute(root.value, name);
       if (!value || !*value) continue;
-      if (const RemoteAddr lock = finder.inside(*value)) return Found{lock, root.name + "." + name};
+      if (auto found = finder.inside(*value, root.name + "." + name)) return found;
     }
   }
   return std::nullopt;
@@ -105,9 +105,8 @@ std::optional<Found> by_names(Python& python, LockFinder& finder, RemoteAddr fra
 
 bool holds(Python& python, LockFinder& finder, RemoteAddr frame) {
   auto open = open_with_blocks(python.reader(), frame);
-  return open && std::any_of(open->begin(), open->end(), [&](RemoteAddr object) {
-           return static_cast<bool>(finder.inside(object));
-         });
+  return open && std::any_of(open->begin(), open->end(),
+                             [&](RemoteAddr object) { return finder.inside(object, {}).has_value(); });
 }
 
 std::optional<std::uint64_t> owner_of(Reader& reader, RemoteAddr rlock) {
@@ -116,28 +115,56 @@ std::optional<std::uint64_t> owner_of(Reader& reader, RemoteAddr rlock) {
   return owner && *owner != 0 ? std::optional(*owner) : std::nullopt;
 }
 
+// Condition.wait gives the lock back while it waits; the `with` blocks further out hold nothing meanwhile.
+bool gives_back(const facts::FrameFacts& frame) {
+  return frame.function == "Condition.wait" && frame.file.ends_with("threading.py");
+}
+
+void find_holders(Python& python, LockFinder& finder, const std::vector<facts::ThreadStateFacts>& all,
+                  facts::LockFacts& lock) {
+  constexpr std::size_t kMaxStates = 256;
+  for (std::size_t s = 0; s < std::min(all.size(), kMaxStates); ++s)
+    for (std::size_t i = 0; i < std::min(all[s].frames.size(), kMaxFrames); ++i) {
+      if (gives_back(all[s].frames[i])) break;
+      if (holds(python, finder, RemoteAddr(all[s].frames[i].address))) lock.held_by.push_back({all[s].address, i});
+    }
+}
+
 }  // namespace
 
-std::optional<facts::LockFacts> Python::awaited_lock(const facts::ThreadStateFacts& state, std::uint64_t futex) {
+std::optional<facts::LockFacts> Python::awaited_lock(const facts::ThreadStateFacts& state, std::uint64_t futex,
+                                                     const std::vector<facts::ThreadStateFacts>& all) {
   LockFinder finder(*this, futex);
   facts::LockFacts facts;
   RemoteAddr lock = finder.known();
   for (std::size_t i = 0; i < std::min(state.frames.size(), kMaxFrames); ++i) {
-    const RemoteAddr frame(state.frames[i].address);
-    if (auto found = by_names(*this, finder, frame)) {
-      lock = found->lock;
-      if (facts.name.empty()) facts.name = found->name;
-      facts.named_by.push_back(i);
-    }
-    // The innermost frame is at the acquire itself.
-    if (i > 0 && holds(*this, finder, frame)) facts.held_by.push_back(i);
+    auto found = by_names(*this, finder, RemoteAddr(state.frames[i].address));
+    if (!found) continue;
+    lock = found->lock;
+    if (facts.name.empty()) facts.name = found->name;
+    facts.named_by.push_back(i);
   }
   if (!lock) return std::nullopt;
   facts.object = lock.raw();
   facts.type = objects().type_name(lock).value_or("");
   facts.waiter = state.address;
   if (facts.type == "_thread.RLock") facts.owner = owner_of(*reader_, lock);
+  find_holders(*this, finder, all, facts);
   return facts;
+}
+
+std::optional<std::uint64_t> Python::joined_thread(const facts::ThreadStateFacts& state) {
+  constexpr std::size_t kInnermost = 2;  // join, and up to 3.12 _wait_for_tstate_lock inside it
+  for (std::size_t i = 0; i < std::min(state.frames.size(), kInnermost); ++i) {
+    const auto& frame = state.frames[i];
+    if (!frame.file.ends_with("threading.py") || frame.function != "Thread.join") continue;
+    auto self = local(RemoteAddr(frame.address), "self");
+    auto ident = self ? objects().attribute(*self, "_ident") : self;
+    if (!ident) return std::nullopt;
+    auto number = objects().integer(*ident);
+    return number ? std::optional(static_cast<std::uint64_t>(*number)) : std::nullopt;
+  }
+  return std::nullopt;
 }
 
 }  // namespace hang::cpython

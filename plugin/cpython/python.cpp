@@ -183,8 +183,11 @@ Result<void> Python::read(facts::Snapshot& snapshot) {
   Report report(snapshot);
   fill_identity(python, runtime_);
   report_choice(report);
-  if (auto finalizing = reader_->pointer("_PyRuntimeState", "_finalizing", runtime_.address))
+  if (auto finalizing = reader_->pointer("_PyRuntimeState", "_finalizing", runtime_.address)) {
     python.finalizing = static_cast<bool>(*finalizing);
+    report.reading(*reader_, "runtime.finalizing", "_PyRuntimeState", "_finalizing", runtime_.address,
+                   finalizing->hex());
+  }
   python.main_tid = read_main_tid(*reader_, runtime_, python);
   report_states(*reader_, python, report);
   correct_threads(*reader_, runtime_, python, report);

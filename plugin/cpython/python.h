@@ -74,8 +74,11 @@ class Python {
   Result<Callable> describe_callable(RemoteAddr object);
 
   // The lock of threading that a thread state waits for with the futex word of its system call, by what its frames'
-  // names lead to. Nothing if it is no such lock, or none that was found.
-  std::optional<facts::LockFacts> awaited_lock(const facts::ThreadStateFacts& state, std::uint64_t futex);
+  // names lead to, and which frames of `all` hold it. Nothing if it is no such lock, or none that was found.
+  std::optional<facts::LockFacts> awaited_lock(const facts::ThreadStateFacts& state, std::uint64_t futex,
+                                               const std::vector<facts::ThreadStateFacts>& all);
+  // The thread_id of the threading.Thread whose join() the state is inside of.
+  std::optional<std::uint64_t> joined_thread(const facts::ThreadStateFacts& state);
 
   [[nodiscard]] const Runtime& runtime() const { return runtime_; }
   [[nodiscard]] const layout::Layout& layout() const { return *layout_; }

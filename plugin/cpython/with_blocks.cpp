@@ -57,8 +57,8 @@ Result<std::vector<std::byte>> read_table(Reader& reader, RemoteAddr code) {
   return table;
 }
 
-// What a value on the stack is the exit method of, or the value itself: up to 3.13 `with` keeps the bound __exit__, from
-// 3.14 on the function and the object (BEFORE_WITH, LOAD_SPECIAL).
+// What a value on the stack is the exit method of, or the value itself: up to 3.13 `with` keeps the bound __exit__,
+// from 3.14 on the function and the object (BEFORE_WITH, LOAD_SPECIAL).
 RemoteAddr holder_of(Reader& reader, RemoteAddr value) {
   const auto type = Objects(reader).type_name(value).value_or("");
   if (type == "builtin_function_or_method")

@@ -233,6 +233,12 @@ struct Polling {
   std::optional<bool> endless;  // no timeout was given
 };
 
+// A frame that is inside a `with` block on a lock, and so holds it.
+struct LockHolder {
+  std::uint64_t tstate = 0;
+  std::size_t frame = 0;  // index, innermost first
+};
+
 // A lock of threading that a thread waits for.
 struct LockFacts {
   std::uint64_t object = 0;
@@ -240,8 +246,8 @@ struct LockFacts {
   std::string name;                    // as that thread's frames call it: "self._lock"; "" if none does
   std::uint64_t waiter = 0;            // thread state
   std::optional<std::uint64_t> owner;  // thread ident of an RLock's owner
-  // Of the waiter's frames: those that are inside a `with` block on it, and those whose names lead to it.
-  std::vector<std::size_t> held_by, named_by;
+  std::vector<LockHolder> held_by;     // of any thread, the waiter's own frames included
+  std::vector<std::size_t> named_by;   // of the waiter's frames, those whose names lead to it
 };
 
 struct ThreadStateFacts {
@@ -257,6 +263,7 @@ struct ThreadStateFacts {
   bool frames_complete = true;
   std::optional<bool> at_call;  // the innermost frame stands at an instruction that calls something
   std::optional<Polling> polling;
+  std::optional<std::uint64_t> joins;  // thread_id of the threading.Thread whose end it waits for
 };
 
 struct InterpreterFacts {
@@ -352,7 +359,7 @@ struct LoopFacts {
   std::optional<bool> is_guest;      // trio
   std::optional<bool> stopping, closed;
   std::optional<bool> interrupt_pending;  // trio: runner.ki_pending
-  std::optional<bool> executor_busy;  // asyncio: a default-executor worker runs something
+  std::optional<bool> executor_busy;      // asyncio: a default-executor worker runs something
   // Other threads whose frames lead to this loop (its object or its wakeup socket) within the search budget: they can
   // still call into it. Only meaningful if wakers_searched.
   std::vector<std::uint64_t> wakers;

@@ -61,9 +61,10 @@ HANG_JSON(FdFacts, fd, type, target, inode, readable, writable, cloexec, unix_so
 HANG_JSON(KernelFacts, process, fds, fds_known)
 HANG_JSON(FrameFacts, address, function, file, line, entry, instruction, handler)
 HANG_JSON(Polling, frame, what, sends, endless)
+HANG_JSON(LockHolder, tstate, frame)
 HANG_JSON(LockFacts, object, type, name, waiter, owner, held_by, named_by)
 HANG_JSON(ThreadStateFacts, address, interpreter, tid, thread_id, name, daemon, bound_gilstate, attached, drop_request,
-          frames, frames_complete, at_call, polling)
+          frames, frames_complete, at_call, polling, joins)
 HANG_JSON(InterpreterFacts, id, address, is_main, gil, own_gil, shares_main_gil, legacy, running_main, whence,
           finalizing)
 HANG_JSON(GilFacts, address, locked, last_holder, switch_number, interval_us, cond, cond_size, mutex, mutex_size,
@@ -83,8 +84,7 @@ HANG_JSON(ThreadWatch, tid, cpu_ns, voluntary_switches, involuntary_switches, re
 HANG_JSON(StateWatch, tstate, reads, changes)
 HANG_JSON(GilWatch, gil, reads, locked_reads, holder_changes, switches)
 HANG_JSON(Watch, ms, skipped, at_rest, threads, states, gils)
-HANG_JSON(Snapshot, schema_version, taken_at, target, threads, native_locks, kernel, python,
-          watch, readings, gaps)
+HANG_JSON(Snapshot, schema_version, taken_at, target, threads, native_locks, kernel, python, watch, readings, gaps)
 #undef HANG_JSON
 
 std::string to_json_text(const Snapshot& snapshot) {

@@ -52,7 +52,8 @@ void read_coroutine(Python& python, RemoteAddr coroutine, facts::TaskFacts& task
   if (!suspended) return;
   task.frames = std::move(suspended->frames);
   const auto& handling = suspended->handling;
-  task.handles_cancel = std::find(handling.begin(), handling.end(), "asyncio.exceptions.CancelledError") != handling.end();
+  task.handles_cancel =
+      std::find(handling.begin(), handling.end(), "asyncio.exceptions.CancelledError") != handling.end();
   if (suspended->awaits && task.waits_on.empty())
     task.waits_on = python.objects().qualified_type_name(suspended->awaits).value_or("");
   task.waits_for_tasks = waits_for_tasks(task);

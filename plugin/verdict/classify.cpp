@@ -12,14 +12,29 @@ namespace {
 
 // The order is the cheap decision order of docs/shapes.md: what stops everything, then who holds the GIL, then the
 // loops, then the signal disposition, then what is no hang. A signal that was taken and waits in Python's flags is
-// proof that the main thread should move (S2, S3); a SIGINT that is ignored or misrouted explains a dead Ctrl-C, but
-// not why the process does not go on, so S4 and S5 come after the shapes that do.
+// proof that the main thread should move (S2, S3); a SIGINT that is ignored explains a dead Ctrl-C, but not why the
+// process does not go on, so S5 comes after the shapes that do. S4 comes before L3, because a forked child that
+// inherited a loop looks like one that blocks it.
 using Rule = std::optional<Finding> (*)(const Case&);
-constexpr std::array<Rule, 13> kRules{stopped_not_hung,        gil_vs_native_lock,        gilstate_wrong_interpreter,
-                                      gil_hostage_signal_drop, gil_hog_native_call,       subinterp_owns_main_thread,
-                                      tripped_but_main_parked, loop_blocked_by_sync_call, orphaned_channel_park,
-                                      wakeup_fd_misrouted,     sigint_ignored_or_blocked, slow_not_stuck,
-                                      idle_by_design};
+constexpr std::array kRules{Rule{stopped_not_hung},
+                            gil_vs_native_lock,
+                            gilstate_wrong_interpreter,
+                            gil_hostage_signal_drop,
+                            gil_hog_native_call,
+                            subinterp_close_join,
+                            frozen_daemon_at_finalize,
+                            interp_queue_orphan_poll,
+                            subinterp_owns_main_thread,
+                            handler_reentrancy_lock,
+                            tripped_but_main_parked,
+                            interrupt_swallowed,
+                            wakeup_fd_misrouted,
+                            loop_blocked_by_sync_call,
+                            orphaned_channel_park,
+                            sigint_ignored_or_blocked,
+                            exit_joins_nondaemon,
+                            slow_not_stuck,
+                            idle_by_design};
 
 // FNV-1a, because std::hash is not stable across builds and the signature is stored.
 std::string fnv1a(const std::string& text) {

@@ -1,7 +1,6 @@
 #include "verdict/gil_grip.h"
 
 #include <algorithm>
-#include <charconv>
 #include <fmt/format.h>
 
 namespace hang::verdict {
@@ -19,25 +18,13 @@ bool is_blocking(WaitKind kind) {
   return kind != WaitKind::none && kind != WaitKind::unknown;
 }
 
-// collect reads __data.__owner of a mutex that the holder of a GIL may be waiting for. A number that is the tid of a
-// thread which waits for that same GIL is no accident.
-std::optional<std::uint64_t> lock_owner(const Process& process, const GilGrip& grip, std::uint64_t futex) {
-  const auto* reading = process.facts().reading(lock_owner_key(futex));
-  if (reading == nullptr) return std::nullopt;
-  std::uint64_t owner = 0;
-  std::from_chars(reading->value.data(), reading->value.data() + reading->value.size(), owner);
-  if (owner == 0 || owner == grip.holder->tid || process.waits_for_gil(owner) != grip.gil) return std::nullopt;
-  return owner;
-}
-
 // What the holder's thread does while it has the GIL.
 void describe_holder(const Process& process, GilGrip& grip) {
   const auto& facts = process.facts();
-  const auto* thread = facts.thread(grip.holder->tid);
+  const auto* thread = process.thread(grip.holder->tid);
   if (thread == nullptr) return;
   grip.blocked = is_blocking(thread->wait.kind) && thread->state != 'R';
   grip.on_native_lock = grip.blocked && thread->wait.kind == WaitKind::futex;
-  if (grip.on_native_lock && thread->wait.futex) grip.lock_owner = lock_owner(process, grip, *thread->wait.futex);
   if (grip.blocked)
     grip.because.push_back(fmt::format("the holder sleeps in {} with the GIL in hand", thread->wait.name));
   const auto* moved = facts.state_watch(grip.holder->address);
@@ -53,10 +40,10 @@ bool is_deaf(const Process& process, const GilGrip& grip) {
 
 // Waiters that have had a fair share of CPU: signs of a GIL that changes hands.
 int shared_cpu(const Process& process, const GilGrip& grip) {
-  const auto* holder = process.facts().thread(grip.holder->tid);
+  const auto* holder = process.thread(grip.holder->tid);
   int sharing = 0;
   for (auto tid : grip.waiters) {
-    const auto* waiter = process.facts().thread(tid);
+    const auto* waiter = process.thread(tid);
     if (waiter != nullptr && holder != nullptr && waiter->cpu_ns && holder->cpu_ns &&
         *waiter->cpu_ns * 4 > *holder->cpu_ns)
       ++sharing;
@@ -70,8 +57,7 @@ bool is_bytecode_loop(const std::string& symbol) {
 }
 
 void judge_one_sample(const Process& process, GilGrip& grip) {
-  const auto& facts = process.facts();
-  const auto* thread = facts.thread(grip.holder->tid);
+  const auto* thread = process.thread(grip.holder->tid);
   const auto& signals = process.python().signals;
   const bool main_waits = std::find(grip.waiters.begin(), grip.waiters.end(), process.main_tid()) != grip.waiters.end();
   const bool cross =
@@ -173,10 +159,6 @@ GilGrip grip_of(const Process& process, int index) {
 }
 
 }  // namespace
-
-std::string lock_owner_key(std::uint64_t futex) {
-  return fmt::format("futex.{:#x}.owner", futex);
-}
 
 std::vector<GilGrip> gil_grips(const Process& process) {
   std::vector<GilGrip> grips;

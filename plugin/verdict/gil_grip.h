@@ -27,15 +27,10 @@ struct GilGrip {
   bool native = false;          // the holder's innermost frame did not move: it is inside one C call
   bool blocked = false;         // the holder sleeps in the kernel, GIL in hand
   bool on_native_lock = false;  // ... in a futex that is no GIL: a native lock (shape G1)
-  // The thread that owns the pthread mutex that the holder waits for, and itself waits for this GIL: a deadlock.
-  std::optional<std::uint64_t> lock_owner;
-  bool deaf = false;  // the drop request is set where the holder does not look (3.11, 3.12)
+  bool deaf = false;            // the drop request is set where the holder does not look (3.11, 3.12)
   double watched_ms = 0;
   std::vector<std::string> because;  // one line of evidence each
 };
-
-// Key of the reading that has the owner of the pthread mutex at `futex`.
-std::string lock_owner_key(std::uint64_t futex);
 
 // Grips of every GIL, in the order of python.gils.
 std::vector<GilGrip> gil_grips(const Process& process);

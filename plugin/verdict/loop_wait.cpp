@@ -60,7 +60,7 @@ bool is_sleep_forever(const facts::TaskFacts& task) {
 }  // namespace
 
 std::optional<LoopWait> loop_wait(const Process& process, const WaitGraph& graph, const LoopFacts& loop) {
-  const auto* thread = process.facts().thread(loop.tid);
+  const auto* thread = process.thread(loop.tid);
   if (!loop.in_selector || thread == nullptr) return std::nullopt;
   const auto kind = thread->wait.kind;
   if (kind != WaitKind::epoll && kind != WaitKind::poll && kind != WaitKind::select) return std::nullopt;

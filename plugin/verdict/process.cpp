@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <cstring>
 #include <fmt/format.h>
 
 namespace hang::verdict {
@@ -9,12 +11,14 @@ namespace hang::verdict {
 using facts::ThreadStateFacts;
 
 Process::Process(const facts::Snapshot& snapshot) : facts_(&snapshot) {
+  for (const auto& thread : snapshot.threads) threads_.emplace(thread.tid, &thread);
   if (!snapshot.python) return;
+  for (const auto& state : snapshot.python->thread_states) states_[state.tid].push_back(&state);
   main_tid_ = snapshot.python->main_tid != 0 ? snapshot.python->main_tid : snapshot.target.pid;
   for (const auto& state : snapshot.python->thread_states) {
     if (state.tid == 0 || state.tid == main_tid_) continue;
     // A thread state can outlive its OS thread (3.11+: until threading notices); only threads that exist can act.
-    if (!snapshot.threads.empty() && snapshot.thread(state.tid) == nullptr) continue;
+    if (!snapshot.threads.empty() && thread(state.tid) == nullptr) continue;
     python_tids_.push_back(state.tid);
   }
   std::sort(python_tids_.begin(), python_tids_.end());
@@ -34,11 +38,15 @@ int Process::main_gil() const {
   return interpreter->gil < static_cast<int>(python().gils.size()) ? interpreter->gil : -1;
 }
 
-std::vector<const ThreadStateFacts*> Process::states_of(std::uint64_t tid) const {
-  std::vector<const ThreadStateFacts*> states;
-  for (const auto& state : python().thread_states)
-    if (state.tid == tid) states.push_back(&state);
-  return states;
+const facts::ThreadFacts* Process::thread(std::uint64_t tid) const {
+  const auto found = threads_.find(tid);
+  return found == threads_.end() ? nullptr : found->second;
+}
+
+const std::vector<const ThreadStateFacts*>& Process::states_of(std::uint64_t tid) const {
+  static const std::vector<const ThreadStateFacts*> none;
+  const auto found = states_.find(tid);
+  return found == states_.end() ? none : found->second;
 }
 
 const ThreadStateFacts* Process::current_state(std::uint64_t tid) const {
@@ -54,7 +62,7 @@ const ThreadStateFacts* Process::current_state(std::uint64_t tid) const {
 }
 
 std::optional<int> Process::waits_for_gil(std::uint64_t tid) const {
-  const auto* thread = facts_->thread(tid);
+  const auto* thread = this->thread(tid);
   if (thread == nullptr || thread->wait.kind != facts::WaitKind::futex || !thread->wait.futex) return std::nullopt;
   const RemoteAddr word(*thread->wait.futex);
   for (std::size_t i = 0; i < python().gils.size(); ++i) {
@@ -64,6 +72,68 @@ std::optional<int> Process::waits_for_gil(std::uint64_t tid) const {
       return static_cast<int>(i);
   }
   return std::nullopt;
+}
+
+namespace {
+
+bool is_shutdown(const ThreadStateFacts& state) {
+  return !state.frames.empty() && state.frames.back().function == "_shutdown" &&
+         state.frames.back().file.ends_with("threading.py");
+}
+
+bool has_native(const facts::ThreadFacts* thread, std::string_view symbol) {
+  return thread != nullptr && std::any_of(thread->native_frames.begin(), thread->native_frames.end(),
+                                          [&](const auto& frame) { return frame.symbol == symbol; });
+}
+
+}  // namespace
+
+const facts::InterpreterFacts* Process::closes(std::uint64_t tid) const {
+  const auto* state = current_state(tid);
+  const auto* main = main_interpreter();
+  if (state == nullptr || main == nullptr || state->interpreter == main->id) return nullptr;
+  const auto* interpreter = facts_->interpreter(state->interpreter);
+  // Py_EndInterpreter makes the call from C, so that nothing of Python is outside of it; later, in its atexit
+  // functions, only the native stack shows where it is.
+  if (is_shutdown(*state) || has_native(thread(tid), "Py_EndInterpreter")) return interpreter;
+  return nullptr;
+}
+
+bool Process::main_exits() const {
+  const auto* state = current_state(main_tid_);
+  const auto* main = main_interpreter();
+  return state != nullptr && main != nullptr && state->interpreter == main->id && is_shutdown(*state);
+}
+
+std::vector<std::uint64_t> Process::joined_at_end(std::int64_t interpreter, std::uint64_t closer) const {
+  std::vector<std::uint64_t> joined;
+  for (const auto& state : python().thread_states)
+    if (state.interpreter == interpreter && state.tid != closer && state.tid != 0 && state.daemon == false &&
+        thread(state.tid) != nullptr)
+      joined.push_back(state.tid);
+  return joined;
+}
+
+std::uint64_t Process::joins(std::uint64_t tid) const {
+  const auto* state = current_state(tid);
+  if (state == nullptr || !state->joins) return 0;
+  for (const auto& other : python().thread_states)
+    if (other.thread_id == *state->joins && other.tid != tid && thread(other.tid) != nullptr) return other.tid;
+  return 0;
+}
+
+const facts::LockFacts* Process::lock_of(std::uint64_t tid) const {
+  for (const auto& lock : python().locks)
+    if (const auto* state = current_state(tid); state != nullptr && lock.waiter == state->address) return &lock;
+  return nullptr;
+}
+
+const facts::NativeLockFacts* Process::native_lock_of(std::uint64_t tid) const {
+  const auto* thread = this->thread(tid);
+  if (thread == nullptr || thread->wait.kind != facts::WaitKind::futex || !thread->wait.futex) return nullptr;
+  for (const auto& lock : facts_->native_locks)
+    if (lock.futex == *thread->wait.futex) return &lock;
+  return nullptr;
 }
 
 const facts::LoopFacts* Process::loop_of(std::uint64_t tid) const {
@@ -77,7 +147,7 @@ std::string Process::thread_label(std::uint64_t tid) const {
   std::string name;
   for (const auto* state : states_of(tid))
     if (name.empty()) name = state->name;
-  const auto* thread = facts_->thread(tid);
+  const auto* thread = this->thread(tid);
   if (name.empty() && thread != nullptr) name = thread->comm;
   return name.empty() ? fmt::format("thread {}", tid) : fmt::format("thread {} \"{}\"", tid, name);
 }
@@ -114,6 +184,30 @@ bool is_library_file(const std::string& file) {
   static constexpr std::array frameworks{"trio/", "anyio/", "uvloop/", "outcome/", "sniffio/"};
   return !installed || std::any_of(frameworks.begin(), frameworks.end(),
                                    [&](const char* prefix) { return relative.starts_with(prefix); });
+}
+
+std::optional<std::size_t> handler_frame(const ThreadStateFacts& state) {
+  for (std::size_t i = 0; i < state.frames.size(); ++i)
+    if (state.frames[i].handler) return i;
+  return std::nullopt;
+}
+
+std::optional<std::size_t> finalizer_frame(const ThreadStateFacts& state) {
+  for (std::size_t i = 0; i < state.frames.size(); ++i)
+    if (state.frames[i].entry &&
+        (state.frames[i].function.ends_with(".__del__") || state.frames[i].function == "__del__"))
+      return i;
+  return std::nullopt;
+}
+
+std::string signal_name(int number) {
+  const char* name = sigabbrev_np(number);
+  return name == nullptr ? fmt::format("signal {}", number) : fmt::format("SIG{}", name);
+}
+
+std::string capital(std::string text) {
+  if (!text.empty()) text[0] = static_cast<char>(std::toupper(text[0]));
+  return text;
 }
 
 std::string frame_label(const facts::FrameFacts& frame) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/address.h"
@@ -22,13 +23,15 @@ class Process {
   [[nodiscard]] const facts::PythonFacts& python() const { return *facts_->python; }
 
   [[nodiscard]] std::uint64_t main_tid() const { return main_tid_; }
-  [[nodiscard]] const facts::ThreadFacts* main_thread() const { return facts_->thread(main_tid_); }
+  // By tid; null if there is no such thread. In constant time, as states_of(): reports ask for thousands of threads.
+  [[nodiscard]] const facts::ThreadFacts* thread(std::uint64_t tid) const;
+  [[nodiscard]] const facts::ThreadFacts* main_thread() const { return thread(main_tid_); }
   [[nodiscard]] const facts::InterpreterFacts* main_interpreter() const;
   // Index of the GIL that the main interpreter uses; -1 if not read.
   [[nodiscard]] int main_gil() const;
 
   // The thread states of an OS thread; several when it runs code of several interpreters.
-  [[nodiscard]] std::vector<const facts::ThreadStateFacts*> states_of(std::uint64_t tid) const;
+  [[nodiscard]] const std::vector<const facts::ThreadStateFacts*>& states_of(std::uint64_t tid) const;
   // The one whose frames are on top of that thread's C stack: of several with frames, the subinterpreter's, because
   // exec() in a subinterpreter nests inside the caller's frames and empties its own when it returns.
   [[nodiscard]] const facts::ThreadStateFacts* current_state(std::uint64_t tid) const;
@@ -37,6 +40,17 @@ class Process {
 
   // The GIL whose condition or mutex the thread's futex word lies in; nothing if it waits for no GIL.
   [[nodiscard]] std::optional<int> waits_for_gil(std::uint64_t tid) const;
+  // The interpreter that the thread is closing: Py_EndInterpreter runs threading._shutdown in it and joins its threads.
+  [[nodiscard]] const facts::InterpreterFacts* closes(std::uint64_t tid) const;
+  // The main thread is at the end of the program, in threading._shutdown of the main interpreter.
+  [[nodiscard]] bool main_exits() const;
+  // The threads that the end of `interpreter` waits for: its own that are not daemons and exist, but for `closer`.
+  [[nodiscard]] std::vector<std::uint64_t> joined_at_end(std::int64_t interpreter, std::uint64_t closer) const;
+  // The thread whose end `tid` waits for in Thread.join; 0 if none.
+  [[nodiscard]] std::uint64_t joins(std::uint64_t tid) const;
+  // The lock of threading that it waits for, and the native one; null if not known.
+  [[nodiscard]] const facts::LockFacts* lock_of(std::uint64_t tid) const;
+  [[nodiscard]] const facts::NativeLockFacts* native_lock_of(std::uint64_t tid) const;
   // The loop that thread runs, innermost first; null if none.
   [[nodiscard]] const facts::LoopFacts* loop_of(std::uint64_t tid) const;
 
@@ -48,12 +62,21 @@ class Process {
   const facts::Snapshot* facts_;
   std::uint64_t main_tid_ = 0;
   std::vector<std::uint64_t> python_tids_;
+  std::unordered_map<std::uint64_t, const facts::ThreadFacts*> threads_;
+  std::unordered_map<std::uint64_t, std::vector<const facts::ThreadStateFacts*>> states_;
 };
 
 // "match, re/__init__.py:167": the file without what leads to the library or the working directory.
 std::string frame_label(const facts::FrameFacts& frame);
 // The innermost frame outside the standard library and installed frameworks, else the innermost one; null if none.
 const facts::FrameFacts* user_frame(const std::vector<facts::FrameFacts>& frames);
+// Index of the innermost frame that is a Python signal handler, or a finalizer (__del__), called by the interpreter.
+std::optional<std::size_t> handler_frame(const facts::ThreadStateFacts& state);
+std::optional<std::size_t> finalizer_frame(const facts::ThreadStateFacts& state);
+// "SIGINT"; "signal 40" for one without a name.
+std::string signal_name(int number);
+// "Thread 12 ..." of "thread 12 ...".
+std::string capital(std::string text);
 // True for files of the standard library and of the event-loop frameworks.
 bool is_library_file(const std::string& file);
 // "0.55 s", "50 ms", "12 s", "2 h"

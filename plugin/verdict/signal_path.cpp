@@ -66,6 +66,9 @@ class Walk {
   void python_handler();
   void reached_top();
   void finish();
+  [[nodiscard]] bool handler_is_stuck() const;
+  [[nodiscard]] std::string held_back_in_trio(const facts::LoopFacts& loop) const;
+  [[nodiscard]] std::string joined_by_exit() const;
 
   [[nodiscard]] const facts::SignalFacts& signals() const { return process_.python().signals; }
   [[nodiscard]] bool handled_by_runner() const { return signals().sigint_handler_name.ends_with("Runner._on_sigint"); }
@@ -161,6 +164,12 @@ void Walk::main_can_run() {
   if (default_action()) return add(5, title, Mark::ok, "not needed: the kernel acts");
   const auto* state = process_.current_state(process_.main_tid());
   const auto* main = process_.main_interpreter();
+  if (const auto* closed = process_.closes(process_.main_tid()))
+    return die(
+        5, title,
+        fmt::format("the main thread is closing interpreter {} and belongs to it meanwhile; signals are handled in "
+                    "the main interpreter only",
+                    closed->id));
   if (state != nullptr && main != nullptr && state->interpreter != main->id && !state->frames.empty())
     return die(5, title,
                fmt::format("the main thread executes inside interpreter {}, which may not handle signals",
@@ -177,10 +186,10 @@ void Walk::main_can_run() {
                            gil_label(process_, gil), process_.thread_label(grip.holder->tid)));
   }
   if (grip.grip == Grip::hogged && holds) {
-    if (grip.lock_owner)
+    if (!graph_.deadlock_of(process_.main_tid()).empty())
       return die(5, title,
-                 fmt::format("the main thread holds {} and waits for a native mutex of {}, which waits for that GIL",
-                             gil_label(process_, gil), process_.thread_label(*grip.lock_owner)));
+                 fmt::format("the main thread holds {} and waits for {} in a deadlock", gil_label(process_, gil),
+                             waiting.on.empty() ? "a native lock" : waiting.on.front().what));
     if (signals().sigint_tripped == true)
       return die(5, title, "the main thread is inside one native call that does not look at signals");
     return doubt(
@@ -212,9 +221,19 @@ void Walk::main_can_run() {
                   thread->wait.name.empty() ? "its wait" : thread->wait.name));
 }
 
+// The handler of SIGINT runs already and waits for ever: another SIGINT runs it once more, on top.
+bool Walk::handler_is_stuck() const {
+  const auto* state = process_.current_state(process_.main_tid());
+  const auto frame = state == nullptr ? std::nullopt : handler_frame(*state);
+  return frame && state->frames[*frame].handler == kSigint && graph_.waiting(process_.main_tid()).waker == Waker::none;
+}
+
 void Walk::python_handler() {
   const char* title = "Python handler runs";
   const auto& s = signals();
+  if (handler_is_stuck())
+    return die(6, title,
+               "the handler of SIGINT runs already and waits for a lock; a further SIGINT runs it again on top");
   switch (s.sigint_handler) {
     case HandlerKind::default_int_handler:
       return add(6, title, Mark::ok, "default_int_handler raises KeyboardInterrupt");
@@ -235,25 +254,70 @@ void Walk::python_handler() {
   doubt(6, title, fmt::format("a handler of the program runs: {}; what it does decides", where));
 }
 
+// A task that keeps the main task of a trio loop waiting whatever is raised: behind a shield, or in a thread that it
+// may not abandon.
+std::string Walk::held_back_in_trio(const facts::LoopFacts& loop) const {
+  bool main_waits = false;
+  for (const auto& task : loop.tasks)
+    main_waits = main_waits || (task.main && (task.waits_for_tasks || task.unstoppable == true));
+  if (loop.kind != facts::LoopKind::trio || !main_waits) return {};
+  for (const auto& task : loop.tasks) {
+    const auto* frame = user_frame(task.frames);
+    if (task.system || task.waits_for_tasks || frame == nullptr) continue;
+    if (task.shielded == true && !task.main)
+      return fmt::format("task {} waits behind a shield (shield=True) at {}, which keeps the cancellation out",
+                         task.name, frame_label(*frame));
+    if (task.unstoppable == true)
+      return fmt::format("task {} waits at {} for a thread that it may not abandon", task.name, frame_label(*frame));
+  }
+  return {};
+}
+
+// threading._shutdown joins what is not a daemon; a thread that will not end keeps the process after main is out.
+std::string Walk::joined_by_exit() const {
+  const auto* main = process_.main_interpreter();
+  if (main == nullptr || process_.main_exits()) return {};
+  for (auto tid : process_.joined_at_end(main->id, process_.main_tid())) {
+    const auto* state = process_.current_state(tid);
+    if ((state != nullptr && is_idle_pool_worker(state->frames)) || graph_.waiting(tid).on.empty()) continue;
+    return fmt::format("the main thread ends, but the exit then joins {}, which is not a daemon",
+                       process_.thread_label(tid));
+  }
+  return {};
+}
+
 void Walk::reached_top() {
   const char* title = "exception reaches the top";
+  const auto partly = [&](std::string why) {
+    partly_ = std::move(why);
+    add(7, title, Mark::unknown, *partly_);
+  };
+  if (default_action()) return add(7, title, Mark::ok, "not needed: the kernel acts");
+  const auto* state = process_.current_state(process_.main_tid());
+  const auto& waiting = graph_.waiting(process_.main_tid());
+  if (const auto frame = state == nullptr ? std::nullopt : finalizer_frame(*state);
+      frame && process_.python().finalizing != true)
+    return die(7, title,
+               fmt::format("it would be raised inside the finalizer {}, where CPython prints and drops it",
+                           frame_label(state->frames[*frame])));
   const auto* loop = process_.loop_of(process_.main_tid());
-  if (handled_by_runner() && signals().runner_interrupt_count.value_or(0) == 0 && loop != nullptr &&
-      !loop->in_selector && graph_.waiting(process_.main_tid()).waker != Waker::running) {
-    partly_ =
-        "the first SIGINT only cancels the main task, which cannot act while its loop is blocked; the second raises";
-    return add(7, title, Mark::unknown, *partly_);
-  }
-  // threading._shutdown joins what is not a daemon; a thread that will not end keeps the process after main is out.
-  const auto* main = process_.main_interpreter();
-  for (const auto& state : process_.python().thread_states) {
-    if (main == nullptr || state.interpreter != main->id || state.tid == process_.main_tid() || state.tid == 0)
-      continue;
-    if (state.daemon != false || is_idle_pool_worker(state.frames) || graph_.waiting(state.tid).on.empty()) continue;
-    partly_ = fmt::format("the main thread ends, but the exit then joins {}, which is not a daemon",
-                          process_.thread_label(state.tid));
-    return add(7, title, Mark::unknown, *partly_);
-  }
+  if (loop != nullptr)
+    if (const std::string why = held_back_in_trio(*loop); !why.empty()) return die(7, title, why);
+  const auto interrupts = signals().runner_interrupt_count.value_or(0);
+  if (handled_by_runner() && interrupts == 0 && loop != nullptr && !loop->in_selector &&
+      waiting.waker != Waker::running)
+    return partly(
+        "the first SIGINT only cancels the main task, which cannot act while its loop is blocked; the second "
+        "raises");
+  if (handled_by_runner() && interrupts > 0 && loop != nullptr)
+    for (const auto& task : loop->tasks)
+      if (task.cancels.value_or(0) > 0 && task.handles_cancel == false && !task.waits_for_tasks)
+        return partly(
+            fmt::format("task {} has caught one cancellation already; the next SIGINT raises, but then the exit "
+                        "cancels and awaits that task again",
+                        task.name));
+  if (const std::string why = joined_by_exit(); !why.empty()) return partly(why);
+  if (process_.main_exits()) return add(7, title, Mark::ok, "it ends the wait for the threads, and the exit goes on");
   add(7, title, Mark::ok, "nothing seen that would hold it back");
 }
 
@@ -328,30 +392,54 @@ WakeupState wakeup_state(const facts::Snapshot& snapshot) {
   return state;
 }
 
-std::string misrouted(const Process& process) {
-  const auto& signals = process.python().signals;
-  const auto* loop = process.loop_of(process.main_tid());
-  const bool by_byte =
-      loop != nullptr && loop->kind == facts::LoopKind::asyncio &&
-      std::find(loop->signal_handlers.begin(), loop->signal_handlers.end(), kSigint) != loop->signal_handlers.end() &&
-      signals.sigint_handler_name.ends_with("_sighandler_noop");
-  if (!by_byte || !signals.wakeup_fd) return {};
-  if (*signals.wakeup_fd < 0)
-    return "no wakeup fd is set, and the handler that asyncio installed does nothing by itself";
-  if (loop->wakeup_writer && *signals.wakeup_fd != *loop->wakeup_writer)
-    return fmt::format("the wakeup fd is {}, but the loop reads the other end of fd {}", *signals.wakeup_fd,
-                       *loop->wakeup_writer);
-  // The same number, but another file since.
-  const auto* writer = process.facts().fd(*signals.wakeup_fd);
-  const auto* reader = loop->wakeup_reader ? process.facts().fd(*loop->wakeup_reader) : nullptr;
-  if (!process.facts().kernel.fds_known || !loop->wakeup_reader) return {};
-  if (writer == nullptr) return fmt::format("the wakeup fd {} is not open", *signals.wakeup_fd);
+namespace {
+
+bool contains(const std::vector<int>& numbers, int number) {
+  return std::find(numbers.begin(), numbers.end(), number) != numbers.end();
+}
+
+// The same number as the loop's, but another file since.
+std::string disconnected(const Process& process, const facts::LoopFacts& loop) {
+  const auto* writer = process.facts().fd(*process.python().signals.wakeup_fd);
+  const auto* reader = loop.wakeup_reader ? process.facts().fd(*loop.wakeup_reader) : nullptr;
+  if (!process.facts().kernel.fds_known || !loop.wakeup_reader) return {};
+  if (writer == nullptr) return fmt::format("the wakeup fd {} is not open", *process.python().signals.wakeup_fd);
   if (reader == nullptr)
-    return fmt::format("the loop's end of the wakeup pair, fd {}, is not open", *loop->wakeup_reader);
+    return fmt::format("the loop's end of the wakeup pair, fd {}, is not open", *loop.wakeup_reader);
   if (!writer->unix_socket || !reader->unix_socket || !writer->unix_socket->peer_inode) return {};
   if (*writer->unix_socket->peer_inode != reader->unix_socket->inode)
     return fmt::format("the wakeup fd {} is no longer connected to the loop's fd {}", writer->fd, reader->fd);
   return {};
+}
+
+// Another process that has the reading end of the wakeup pair: after fork() both have it.
+std::string shared_with(const Process& process) {
+  const auto* writer = process.facts().fd(process.python().signals.wakeup_fd.value_or(-1));
+  if (writer == nullptr || !writer->unix_socket) return {};
+  for (const auto& holder : writer->unix_socket->peer_holders)
+    if (holder.pid != process.facts().target.pid)
+      return fmt::format(", which process {} ({}) reads too: after a fork both have the pair", holder.pid, holder.comm);
+  return {};
+}
+
+}  // namespace
+
+std::string misrouted(const Process& process) {
+  const auto& signals = process.python().signals;
+  if (!signals.sigint_handler_name.ends_with("_sighandler_noop") || !signals.wakeup_fd) return {};
+  if (*signals.wakeup_fd < 0)
+    return "no wakeup fd is set, and the handler that asyncio installed does nothing by itself";
+  const auto* loop = process.loop_of(process.main_tid());
+  if (loop == nullptr)
+    return fmt::format(
+        "the handler that asyncio installed does nothing by itself, the main thread runs no loop, and the byte goes to "
+        "fd {}{}",
+        *signals.wakeup_fd, shared_with(process));
+  if (loop->kind != facts::LoopKind::asyncio || !contains(loop->signal_handlers, kSigint)) return {};
+  if (loop->wakeup_writer && *signals.wakeup_fd != *loop->wakeup_writer)
+    return fmt::format("the wakeup fd is {}, but the loop reads the other end of fd {}", *signals.wakeup_fd,
+                       *loop->wakeup_writer);
+  return disconnected(process, *loop);
 }
 
 CtrlC walk_signal_path(const Process& process, const WaitGraph& graph) {

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "verdict/graph_builder.h"
+
 namespace hang::verdict {
 
 using facts::Wait;
@@ -93,6 +95,7 @@ WaitGraph::WaitGraph(const Process& process, std::vector<GilGrip> grips)
   for (auto tid : process.python_tids()) threads_.emplace(tid, resolve(tid));
   for (const auto& thread : process.facts().threads)
     if (!threads_.contains(thread.tid)) threads_.emplace(thread.tid, resolve(thread.tid));
+  graph_ = build_graph(process, *this);
 }
 
 const Waiting& WaitGraph::waiting(std::uint64_t tid) const {
@@ -156,10 +159,28 @@ void WaitGraph::resolve_many(const Wait& wait, Waiting& waiting) const {
   }
 }
 
+WaitsFor WaitGraph::resolve_futex(std::uint64_t tid, const Wait& wait) const {
+  WaitsFor on{"a lock", fmt::format("futex {}", RemoteAddr(wait.futex.value_or(0)).hex()),
+              wait.timeout_ms ? Waker::none : Waker::unknown};
+  if (const auto* native = process_->native_lock_of(tid)) {
+    on.what = fmt::format("the {} at {}", native->kind, RemoteAddr(native->futex).hex());
+  } else if (const auto* lock = process_->lock_of(tid)) {
+    on.what = lock->name.empty() ? fmt::format("the {} at {}", lock->type, RemoteAddr(lock->object).hex())
+                                 : fmt::format("the lock {}", lock->name);
+  } else if (const auto* closed = process_->closes(tid)) {
+    on.what = fmt::format("the end of interpreter {}", closed->id);
+  } else if (tid == process_->main_tid() && process_->main_exits()) {
+    on.what = "the end of the program's threads";
+  } else if (const auto joined = process_->joins(tid); joined != 0) {
+    on.what = fmt::format("the end of {}", process_->thread_label(joined));
+  }
+  return on;
+}
+
 Waiting WaitGraph::resolve(std::uint64_t tid) const {
   Waiting waiting;
   waiting.tid = tid;
-  const auto* thread = process_->facts().thread(tid);
+  const auto* thread = process_->thread(tid);
   if (thread == nullptr) return waiting;
   if (const auto* state = process_->current_state(tid)) waiting.pool_idle = is_idle_pool_worker(state->frames);
   const auto& wait = thread->wait;
@@ -178,10 +199,7 @@ Waiting WaitGraph::resolve(std::uint64_t tid) const {
   }
   switch (wait.kind) {
     case WaitKind::none: waiting.on.push_back({"nothing: it runs", "not in a system call", Waker::running}); break;
-    case WaitKind::futex:
-      waiting.on.push_back({"a lock", fmt::format("futex {}", RemoteAddr(wait.futex.value_or(0)).hex()),
-                            wait.timeout_ms ? Waker::none : Waker::unknown});
-      break;
+    case WaitKind::futex: waiting.on.push_back(resolve_futex(tid, wait)); break;
     case WaitKind::epoll:
     case WaitKind::poll:
     case WaitKind::select: resolve_many(wait, waiting); break;
@@ -211,33 +229,30 @@ Waiting WaitGraph::resolve(std::uint64_t tid) const {
   return waiting;
 }
 
+std::optional<std::size_t> WaitGraph::node_of(std::uint64_t tid) const {
+  return graph_.find(NodeKind::thread, std::to_string(tid));
+}
+
+PathEdge WaitGraph::path_edge(std::size_t index) const {
+  const auto& edge = graph_.edges()[index];
+  const auto& to = graph_.nodes()[edge.to];
+  PathEdge path{
+      graph_.nodes()[edge.from].label, edge.verb.empty() ? to.label : edge.verb + " " + to.label, {}, edge.seen};
+  if (!edge.evidence.empty()) path.evidence.push_back(edge.evidence);
+  return path;
+}
+
 std::vector<PathEdge> WaitGraph::path(std::uint64_t tid) const {
-  std::vector<PathEdge> edges;
-  auto node = [&](std::uint64_t id) {
-    const auto* state = process_->current_state(id);
-    std::string label = process_->thread_label(id);
-    if (state == nullptr) return label;
-    const auto* frame = user_frame(state->frames);
-    return fmt::format("{} (interpreter {}){}", label, state->interpreter, frame ? " · " + frame_label(*frame) : "");
-  };
-  const auto& waiting = this->waiting(tid);
-  for (const auto& on : waiting.on) {
-    edges.push_back({node(tid), "waits for " + on.what, {on.evidence}, on.seen});
-    if (on.gil < 0) continue;
-    const auto& grip = grips_[on.gil];
-    if (grip.holder == nullptr) continue;
-    edges.push_back({on.what, "held by " + node(grip.holder->tid), {"gil.locked=1, gil.last_holder"}, true});
-    const auto& held = this->waiting(grip.holder->tid);
-    if (!held.on.empty()) {
-      const auto* thread = process_->facts().thread(grip.holder->tid);
-      std::string doing =
-          held.waker == Waker::running && held.on.front().gil < 0 ? "running" : "waits for " + held.on.front().what;
-      if (thread != nullptr && thread->cpu_ns && doing == "running")
-        doing += fmt::format(", {} CPU", duration(static_cast<double>(*thread->cpu_ns) / 1e6));
-      edges.push_back({process_->thread_label(grip.holder->tid), doing, {held.on.front().evidence}, true});
-    }
-  }
-  return edges;
+  std::vector<PathEdge> path;
+  if (const auto node = node_of(tid))
+    for (const auto edge : graph_.walk(*node)) path.push_back(path_edge(edge));
+  return path;
+}
+
+std::vector<std::size_t> WaitGraph::deadlock_of(std::uint64_t tid) const {
+  const auto node = node_of(tid);
+  const auto on = node ? graph_.leads_to_cycle(*node) : std::nullopt;
+  return on ? graph_.cycle_through(*on) : std::vector<std::size_t>{};
 }
 
 }  // namespace hang::verdict

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "verdict/gil_grip.h"
+#include "verdict/graph.h"
 #include "verdict/other_end.h"
 #include "verdict/process.h"
 
@@ -15,7 +16,7 @@ namespace hang::verdict {
 // What could end a wait, the strongest first. `none`: nothing outside the threads of this process.
 enum class Waker { running, timer, outside, unknown, signal, none };
 
-// One thing that a thread waits for.
+// One thing that a thread waits for, for the report; the graph has it as edges.
 struct WaitsFor {
   std::string what;      // "GIL 0 (shared with interpreter 1)", "fd 7", "a lock", "nothing: it runs"
   std::string evidence;  // "futex 0x7f.. inside gil->cond"
@@ -47,11 +48,19 @@ class WaitGraph {
   [[nodiscard]] const Waiting& waiting(std::uint64_t tid) const;
   // Threads other than `tid` that have a thread state and could act by themselves: running, a timer, the outside.
   [[nodiscard]] std::vector<std::uint64_t> alive_besides(std::uint64_t tid) const;
-  // The path from `tid` to what it ends at, for the report: waits, GIL, holder, what that runs.
+  // The same as nodes and edges: every thread that Python knows, what it waits for, who holds that, and so on.
+  [[nodiscard]] const Graph& graph() const { return graph_; }
+  [[nodiscard]] std::optional<std::size_t> node_of(std::uint64_t tid) const;
+  // The walk from `tid` to all that its wait depends on, for the report.
   [[nodiscard]] std::vector<PathEdge> path(std::uint64_t tid) const;
+  [[nodiscard]] PathEdge path_edge(std::size_t edge) const;
+  // The deadlock that `tid` is part of or waits for: the edges of a cycle that nothing can open; empty if there is
+  // none.
+  [[nodiscard]] std::vector<std::size_t> deadlock_of(std::uint64_t tid) const;
 
  private:
   [[nodiscard]] Waiting resolve(std::uint64_t tid) const;
+  [[nodiscard]] WaitsFor resolve_futex(std::uint64_t tid, const facts::Wait& wait) const;
   [[nodiscard]] WaitsFor resolve_fd(int fd, bool for_reading, const std::string& how) const;
   void resolve_many(const facts::Wait& wait, Waiting& waiting) const;
 
@@ -59,7 +68,11 @@ class WaitGraph {
   std::vector<GilGrip> grips_;
   std::map<std::uint64_t, Waiting> threads_;
   Waiting missing_;
+  Graph graph_;
 };
+
+// "thread 12 \"name\"" of a native thread, with interpreter and line of a Python one.
+std::string node_label(const Process& process, std::uint64_t tid);
 
 // trio and asyncio cap an endless wait at a day; a timeout of this or more means "nothing scheduled"
 // (trio/_core/_run.py `_MAX_TIMEOUT`, asyncio/base_events.py `MAXIMUM_SELECT_TIMEOUT`).

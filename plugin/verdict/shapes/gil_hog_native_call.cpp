@@ -11,14 +11,13 @@ std::optional<Finding> gil_hog_native_call(const Case& c) {
   const auto* main = process.main_interpreter();
   if (gil < 0 || main == nullptr) return std::nullopt;
   const auto& grip = c.graph.grips()[gil];
-  if (grip.grip != Grip::hogged || grip.on_native_lock) return std::nullopt;
+  if (grip.grip != Grip::hogged || (grip.on_native_lock && !lock_is_owned_elsewhere(c, grip))) return std::nullopt;
   const auto tid = grip.holder->tid;
   if (grip.holder->interpreter != main->id && tid != process.main_tid()) return std::nullopt;  // S1
   auto finding = make_finding("G3", "gil-hog-native-call", grip.confidence);
   const auto label = process.thread_label(tid);
   finding.summary = fmt::format(
-      "{}{} holds {} {}{}. {}", static_cast<char>(std::toupper(label[0])), label.substr(1), gil_label(process, gil),
-      doing(process, tid),
+      "{} holds {} {}{}. {}", capital(label), gil_label(process, gil), doing(process, tid),
       grip.watched_ms > 0 ? fmt::format(" and has not let it go in the {} watched", duration(grip.watched_ms)) : "",
       tid == process.main_tid() ? "No other Python thread can run meanwhile."
                                 : "Every other Python thread, the main thread included, has to wait for it.");

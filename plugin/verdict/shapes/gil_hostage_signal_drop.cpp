@@ -16,25 +16,21 @@ std::string summarise(const Process& process, const GilGrip& grip) {
       process.waits_for_gil(process.main_tid()) == grip.gil
           ? "The main thread waits for that GIL and cannot act on Ctrl-C."
           : "The main thread still sleeps; as soon as anything wakes it, Ctrl-C included, it will wait for that GIL.";
-  const auto label = process.thread_label(tid);
-  return fmt::format("{}{} runs interpreter {} and holds {}: {}{}. {}", static_cast<char>(std::toupper(label[0])),
-                     label.substr(1), grip.holder->interpreter, gil_label(process, grip.gil), doing(process, tid), held,
-                     main);
+  return fmt::format("{} runs interpreter {} and holds {}: {}{}. {}", capital(process.thread_label(tid)),
+                     grip.holder->interpreter, gil_label(process, grip.gil), doing(process, tid), held, main);
 }
 
-std::string advise(const Process& process, const GilGrip& grip) {
+std::string advise(const GilGrip& grip) {
   std::string what =
       grip.deaf && !grip.native && !grip.blocked
           ? "Up to CPython 3.12 a subinterpreter that shares the GIL never sees another interpreter's request for it: "
             "bound that loop, let it sleep or wait now and then, or use Python 3.13+. "
           : "Release the GIL around that call (Py_BEGIN_ALLOW_THREADS), bound its input, or move it to a process that "
             "can be killed. ";
-  return what +
-         fmt::format(
-             "Or give interpreter {} its own GIL (an isolated interpreter, 3.12+). Abandoning the thread that "
-             "drives it does not help: interp.destroy() is refused while it runs.",
-             grip.holder->interpreter) +
-         (process.python().signals.wakeup_fd.value_or(-1) >= 0 ? "" : "");
+  return what + fmt::format(
+                    "Or give interpreter {} its own GIL (an isolated interpreter, 3.12+). Abandoning the thread that "
+                    "drives it does not help: interp.destroy() is refused while it runs.",
+                    grip.holder->interpreter);
 }
 
 }  // namespace
@@ -48,7 +44,7 @@ std::optional<Finding> gil_hostage_signal_drop(const Case& c) {
   if (grip.grip != Grip::hogged || grip.holder->interpreter == main->id || grip.holder->tid == process.main_tid())
     return std::nullopt;
   // A holder that sleeps on a native lock may itself wait for a thread that waits for this GIL (G1): not this shape.
-  if (grip.on_native_lock) return std::nullopt;
+  if (grip.on_native_lock && !lock_is_owned_elsewhere(c, grip)) return std::nullopt;
   auto finding = make_finding("S1", "gil-hostage-signal-drop", grip.confidence);
   finding.seed_class = 1;
   finding.summary = summarise(process, grip);
@@ -62,7 +58,7 @@ std::optional<Finding> gil_hostage_signal_drop(const Case& c) {
         {gil_label(process, gil), "held by " + process.thread_label(grip.holder->tid), grip.because, true});
   }
   finding.blame.push_back(process.blame(grip.holder->tid));
-  finding.advice = advise(process, grip);
+  finding.advice = advise(grip);
   cite_grip(finding, process, grip);
   const auto& snapshot = process.facts();
   for (const char* key :

@@ -1,5 +1,5 @@
-// G1 gil-vs-native-lock: who holds the GIL waits for a native mutex, and who owns that mutex waits for the GIL.
-// G2 gilstate-wrong-interpreter: the thread that holds the GIL waits for it, as a thread state of another interpreter.
+// G1 gil-vs-native-lock: who holds the GIL waits for a native lock, and whoever could release that waits for the GIL: a
+// cycle of any length in the wait-for graph.
 #include <fmt/format.h>
 
 #include "verdict/shapes/shape.h"
@@ -7,17 +7,45 @@
 namespace hang::verdict {
 namespace {
 
-// The main interpreter's GIL with a holder that does not give it back, if it sleeps on a futex.
-const GilGrip* blocked_grip(const Case& c) {
-  const int gil = c.process.main_gil();
-  if (gil < 0) return nullptr;
-  const auto& grip = c.graph.grips()[gil];
-  return grip.grip == Grip::hogged && grip.holder != nullptr && grip.on_native_lock ? &grip : nullptr;
+struct Cycle {
+  std::vector<std::size_t> edges;
+  std::vector<std::uint64_t> tids;  // of its threads, the GIL's holder first
+  bool gil = false, native = false, seen = true;
+};
+
+// The deadlock of the thread that holds the main interpreter's GIL.
+Cycle find_cycle(const Case& c, std::uint64_t holder) {
+  Cycle cycle;
+  const auto& graph = c.graph.graph();
+  const auto node = c.graph.node_of(holder);
+  if (node) cycle.edges = graph.cycle_through(*node);
+  for (const auto index : cycle.edges) {
+    const auto& edge = graph.edges()[index];
+    const auto& from = graph.nodes()[edge.from];
+    cycle.seen = cycle.seen && edge.seen;
+    if (from.kind == NodeKind::gil) cycle.gil = true;
+    if (from.kind == NodeKind::native_lock) cycle.native = true;
+    if (from.kind == NodeKind::thread) cycle.tids.push_back(std::stoull(from.key));
+  }
+  return cycle;
 }
 
-std::string capital(std::string text) {
-  if (!text.empty()) text[0] = static_cast<char>(std::toupper(text[0]));
-  return text;
+// "main thread 7 holds the GIL and waits for the pthread mutex at 0x..; thread 8 owns it and waits for the GIL"
+std::string in_words(const Case& c, const Cycle& cycle) {
+  const auto& process = c.process;
+  std::string words;
+  for (std::size_t i = 0; i < cycle.tids.size(); ++i) {
+    const auto tid = cycle.tids[i];
+    const auto& waiting = c.graph.waiting(tid);
+    const auto* before = i == 0 ? nullptr : process.native_lock_of(cycle.tids[i - 1]);
+    const std::string has = i == 0                                   ? "holds " + gil_label(process, process.main_gil())
+                            : before != nullptr && !before->recorded ? "is initializing it"
+                                                                     : "owns it";
+    words += fmt::format("{}{} {} and waits for {}", i == 0 ? "" : "; ",
+                         i == 0 ? capital(process.thread_label(tid)) : process.thread_label(tid), has,
+                         waiting.on.empty() ? "something" : waiting.on.front().what);
+  }
+  return words;
 }
 
 }  // namespace
@@ -25,50 +53,32 @@ std::string capital(std::string text) {
 std::optional<Finding> gil_vs_native_lock(const Case& c) {
   const auto& process = c.process;
   const auto* grip = blocked_grip(c);
-  if (grip == nullptr || !grip->lock_owner) return std::nullopt;
-  const std::uint64_t owner = *grip->lock_owner, futex = *process.facts().thread(grip->holder->tid)->wait.futex;
+  if (grip == nullptr) return std::nullopt;
+  const auto cycle = find_cycle(c, grip->holder->tid);
+  if (!cycle.gil || !cycle.native || cycle.tids.size() < 2) return std::nullopt;
 
   // The words of a process that runs on are read one after the other: only a watch shows that they hold together.
   const auto& snapshot = process.facts();
   const bool one_instant = snapshot.target.stopped_by_host || snapshot.target.kind == facts::TargetKind::core;
-  auto finding = make_finding("G1", "gil-vs-native-lock",
-                              snapshot.watch.ms > 0 || one_instant ? Confidence::certain : Confidence::likely);
-  const std::string holder = process.thread_label(grip->holder->tid), other = process.thread_label(owner);
-  const std::string mutex = fmt::format("the pthread mutex at {:#x}", futex);
-  finding.summary = fmt::format(
-      "{} holds {} and waits for {}; {} owns that mutex and waits for the GIL. Neither can go on, and no thread runs "
-      "Python code. The holder is {}; the other is {}.",
-      capital(holder), gil_label(process, grip->gil), mutex, other, doing(process, grip->holder->tid),
-      doing(process, owner));
-  finding.path = c.graph.path(process.main_tid());
-  finding.path.push_back({mutex, "owned by " + other, {fmt::format("__data.__owner = {}", owner)}, true});
-  finding.path.push_back({other, "waits for " + gil_label(process, grip->gil), {"futex inside gil->cond"}, true});
-  finding.blame.push_back(process.blame(grip->holder->tid));
-  finding.blame.push_back(process.blame(owner));
+  const bool certain = cycle.seen && (snapshot.watch.ms > 0 || one_instant);
+  auto finding = make_finding("G1", "gil-vs-native-lock", certain ? Confidence::certain : Confidence::likely);
+  finding.summary =
+      fmt::format("{}. None of them can go on, and no thread runs Python code. The holder of the GIL is {}.",
+                  in_words(c, cycle), doing(process, grip->holder->tid));
+  for (const auto edge : cycle.edges) finding.path.push_back(c.graph.path_edge(edge));
+  for (auto tid : cycle.tids) {
+    finding.blame.push_back(process.blame(tid));
+    if (const auto* lock = process.native_lock_of(tid)) {
+      cite(finding, snapshot, fmt::format("futex.{:#x}.owner", lock->futex));
+      if (!lock->recorded && !lock->evidence.empty())
+        cite_kernel(finding, lock->kind, lock->evidence, facts::Source::procfs);
+    }
+  }
   finding.advice =
       "Release the GIL before taking the native lock (Py_BEGIN_ALLOW_THREADS; pybind11: gil_safe_call_once_and_store; "
-      "PyO3: allow_threads or MutexExt), or never call into Python while it is held.";
-  cite(finding, process.facts(), lock_owner_key(futex));
+      "PyO3: Python::detach or MutexExt), or never call into Python while it is held.";
   cite_grip(finding, process, *grip);
-  cite_wait(finding, process, owner);
-  return finding;
-}
-
-std::optional<Finding> gilstate_wrong_interpreter(const Case& c) {
-  const auto& process = c.process;
-  const auto* grip = blocked_grip(c);
-  if (grip == nullptr || process.waits_for_gil(grip->holder->tid) != grip->gil) return std::nullopt;
-  auto finding = make_finding("G2", "gilstate-wrong-interpreter", grip->confidence);
-  finding.summary = fmt::format(
-      "{} waits for {}, which it holds itself, as a thread state of interpreter {}: {}. It will wait for ever.",
-      capital(process.thread_label(grip->holder->tid)), gil_label(process, grip->gil), grip->holder->interpreter,
-      doing(process, grip->holder->tid));
-  finding.path = c.graph.path(process.main_tid());
-  finding.blame.push_back(process.blame(grip->holder->tid));
-  finding.advice =
-      "PyGILState_Ensure knows one interpreter only. Do not import an extension that uses it into a subinterpreter "
-      "(mod_wsgi: WSGIApplicationGroup %{GLOBAL}), or make thread states with PyThreadState_New for the right one.";
-  cite_grip(finding, process, *grip);
+  for (std::size_t i = 1; i < cycle.tids.size(); ++i) cite_wait(finding, process, cycle.tids[i]);
   return finding;
 }
 

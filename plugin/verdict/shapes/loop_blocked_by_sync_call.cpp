@@ -15,7 +15,7 @@ constexpr double kLongMs = 1000;
 bool matches(const Case& c, const facts::LoopFacts& loop, Confidence& confidence) {
   const auto& process = c.process;
   if (loop.in_selector || !loop.user_frame) return false;
-  const auto* thread = process.facts().thread(loop.tid);
+  const auto* thread = process.thread(loop.tid);
   if (thread == nullptr || thread->wait.kind == WaitKind::none || thread->wait.kind == WaitKind::unknown) return false;
   if (process.waits_for_gil(loop.tid)) return false;  // it would run if it got the GIL: S1, G3 or N2
   const auto& waiting = c.graph.waiting(loop.tid);
@@ -51,13 +51,13 @@ std::optional<Finding> loop_blocked_by_sync_call(const Case& c) {
       finding.seed_class = loop.interpreter != 0 ? std::optional<int>(2) : std::nullopt;
     finding.summary = fmt::format(
         "The {} loop of {} (interpreter {}) does not turn: {} blocks it in {}, waiting for {}{}.", name_of(loop.kind),
-        process.thread_label(loop.tid), loop.interpreter, frame_label(frame),
-        process.facts().thread(loop.tid)->wait.name, waiting.on.empty() ? "something" : waiting.on.front().what,
+        process.thread_label(loop.tid), loop.interpreter, frame_label(frame), process.thread(loop.tid)->wait.name,
+        waiting.on.empty() ? "something" : waiting.on.front().what,
         loop.ready.value_or(0) > 0 ? fmt::format("; {} callbacks are ready and cannot run", *loop.ready) : "");
     finding.path = c.graph.path(loop.tid);
     finding.blame.push_back(process.blame(loop.tid));
     finding.blame.back().frame = frame_label(frame);
-    finding.blame.back().fd = process.facts().thread(loop.tid)->wait.fd;
+    finding.blame.back().fd = process.thread(loop.tid)->wait.fd;
     finding.advice = fmt::format(
         "Do not block in a task: use the framework's own way to wait, or move the call to a thread ({}), and give it a "
         "timeout.",

@@ -32,7 +32,7 @@ Source kernel_source(const facts::Snapshot& snapshot) {
 
 void cite_wait(Finding& finding, const Process& process, std::uint64_t tid) {
   const auto& snapshot = process.facts();
-  const auto* thread = snapshot.thread(tid);
+  const auto* thread = process.thread(tid);
   if (thread == nullptr) return;
   std::string value = thread->wait.name.empty() ? "running" : thread->wait.name;
   if (thread->wait.futex) value += " " + RemoteAddr(*thread->wait.futex).hex();
@@ -65,10 +65,13 @@ void cite_grip(Finding& finding, const Process& process, const GilGrip& grip) {
 }
 
 std::string doing(const Process& process, std::uint64_t tid) {
-  const auto* thread = process.facts().thread(tid);
+  const auto* thread = process.thread(tid);
   const auto* state = process.current_state(tid);
   std::string words;
-  if (thread != nullptr && !thread->native_symbol.empty()) {
+  if (const std::string culprit = native_culprit(process, tid); !culprit.empty()) {
+    words = fmt::format("inside {}", culprit);
+    if (!thread->wait.name.empty()) words += " in " + thread->wait.name;
+  } else if (thread != nullptr && !thread->native_symbol.empty()) {
     words = fmt::format("inside {} ({})", thread->native_symbol, thread->native_module);
   } else if (thread != nullptr && !thread->wait.name.empty()) {
     words = "in " + thread->wait.name;
@@ -79,6 +82,58 @@ std::string doing(const Process& process, std::uint64_t tid) {
   const auto* user = user_frame(state->frames);
   if (user != nullptr && user != &leaf) words += fmt::format(", from {}", frame_label(*user));
   return words;
+}
+
+const GilGrip* blocked_grip(const Case& c) {
+  const int gil = c.process.main_gil();
+  if (gil < 0) return nullptr;
+  const auto& grip = c.graph.grips()[gil];
+  return grip.grip == Grip::hogged && grip.holder != nullptr && grip.on_native_lock ? &grip : nullptr;
+}
+
+bool lock_is_owned_elsewhere(const Case& c, const GilGrip& grip) {
+  const auto* lock = c.process.native_lock_of(grip.holder->tid);
+  return lock != nullptr && lock->owner && lock->recorded && c.graph.deadlock_of(grip.holder->tid).empty();
+}
+
+Confidence confidence_of_sleep(const Process& process, std::uint64_t tid) {
+  const auto& snapshot = process.facts();
+  const auto* watch = snapshot.thread_watch(tid);
+  if (snapshot.watch.ms > 0 && watch != nullptr && watch->voluntary_switches == 0 && watch->running_reads == 0)
+    return Confidence::certain;
+  return snapshot.watch.at_rest ? Confidence::certain : Confidence::likely;
+}
+
+namespace {
+
+std::string native_label(const facts::NativeFrame& frame) {
+  return fmt::format("{} ({})", frame.symbol.empty() ? "a function without a name" : frame.symbol, frame.module);
+}
+
+}  // namespace
+
+std::string native_caller(const Process& process, std::uint64_t tid, std::string_view symbol) {
+  const auto* thread = process.thread(tid);
+  if (thread == nullptr) return {};
+  const auto& frames = thread->native_frames;
+  for (std::size_t i = 0; i + 1 < frames.size(); ++i)
+    if (frames[i].symbol == symbol) return native_label(frames[i + 1]);
+  return {};
+}
+
+std::string native_culprit(const Process& process, std::uint64_t tid) {
+  const auto* thread = process.thread(tid);
+  if (thread == nullptr || !process.facts().python) return {};
+  const auto& library = process.python().library;
+  const std::string cpython = library.substr(library.rfind('/') + 1);
+  for (const auto& frame : thread->native_frames) {
+    const bool system = frame.module.starts_with("libc.") || frame.module.starts_with("libc-") ||
+                        frame.module.starts_with("ld-") || frame.module.starts_with("libpthread") ||
+                        frame.module.starts_with("libstdc++");
+    if (frame.module == cpython) return {};
+    if (!system) return native_label(frame);
+  }
+  return {};
 }
 
 }  // namespace hang::verdict

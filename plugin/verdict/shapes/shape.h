@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "verdict/process.h"
@@ -24,12 +25,18 @@ std::optional<Finding> gil_vs_native_lock(const Case& c);          // G1
 std::optional<Finding> gilstate_wrong_interpreter(const Case& c);  // G2
 std::optional<Finding> gil_hostage_signal_drop(const Case& c);     // S1
 std::optional<Finding> gil_hog_native_call(const Case& c);         // G3
+std::optional<Finding> subinterp_close_join(const Case& c);        // I2
+std::optional<Finding> frozen_daemon_at_finalize(const Case& c);   // I4
+std::optional<Finding> handler_reentrancy_lock(const Case& c);     // S7
+std::optional<Finding> interp_queue_orphan_poll(const Case& c);    // I5
 std::optional<Finding> subinterp_owns_main_thread(const Case& c);  // S2
 std::optional<Finding> tripped_but_main_parked(const Case& c);     // S3
+std::optional<Finding> interrupt_swallowed(const Case& c);         // S6
 std::optional<Finding> loop_blocked_by_sync_call(const Case& c);   // L3
 std::optional<Finding> orphaned_channel_park(const Case& c);       // L1
 std::optional<Finding> wakeup_fd_misrouted(const Case& c);         // S4
 std::optional<Finding> sigint_ignored_or_blocked(const Case& c);   // S5
+std::optional<Finding> exit_joins_nondaemon(const Case& c);        // I3
 std::optional<Finding> slow_not_stuck(const Case& c);              // N2
 std::optional<Finding> idle_by_design(const Case& c);              // N3
 
@@ -45,5 +52,17 @@ void cite_grip(Finding& finding, const Process& process, const GilGrip& grip);
 void cite_wait(Finding& finding, const Process& process, std::uint64_t tid);
 // "inside re.match (match, re/__init__.py:167)" or "in nanosleep at ..."
 std::string doing(const Process& process, std::uint64_t tid);
+
+// The grip on the main interpreter's GIL, if its holder sleeps on a native lock and does not give it back; else null.
+const GilGrip* blocked_grip(const Case& c);
+// True if that native lock belongs to a thread that is not part of a deadlock: the holder just waits, GIL in hand.
+bool lock_is_owned_elsewhere(const Case& c, const GilGrip& grip);
+// How sure it is that a thread seen asleep stays so: certain if it was watched, or the process was at rest, or read at
+// one instant with a reason (`decided`) why it cannot wake.
+Confidence confidence_of_sleep(const Process& process, std::uint64_t tid);
+// "f (libx.so)": the function of the native stack that called `symbol`; "" if it is not on the stack or not known.
+std::string native_caller(const Process& process, std::uint64_t tid, std::string_view symbol);
+// "f (libx.so)": the innermost function of the native stack that is not libc's nor CPython's; "" if none is known.
+std::string native_culprit(const Process& process, std::uint64_t tid);
 
 }  // namespace hang::verdict

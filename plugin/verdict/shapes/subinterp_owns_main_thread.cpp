@@ -5,15 +5,6 @@
 #include "verdict/shapes/shape.h"
 
 namespace hang::verdict {
-namespace {
-
-bool closes(const Process& process, std::int64_t id) {
-  const auto* interpreter = process.facts().interpreter(id);
-  return interpreter != nullptr && interpreter->finalizing == true;
-}
-
-}  // namespace
-
 std::optional<Finding> subinterp_owns_main_thread(const Case& c) {
   const auto& process = c.process;
   const auto main = process.main_tid();
@@ -21,7 +12,7 @@ std::optional<Finding> subinterp_owns_main_thread(const Case& c) {
   const auto* interpreter = process.main_interpreter();
   if (state == nullptr || interpreter == nullptr || state->frames.empty() || state->interpreter == interpreter->id)
     return std::nullopt;
-  if (closes(process, state->interpreter) || process.waits_for_gil(main)) return std::nullopt;
+  if (process.closes(main) != nullptr || process.waits_for_gil(main)) return std::nullopt;
   const auto& signals = process.python().signals;
   const bool tripped = signals.is_tripped == true && signals.sigint_tripped == true;
   const auto& waiting = c.graph.waiting(main);

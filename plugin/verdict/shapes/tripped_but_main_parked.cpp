@@ -7,21 +7,11 @@
 namespace hang::verdict {
 namespace {
 
-// Seen asleep all the time, and not between the signal and its wake-up. A signal that interrupts the main thread's wait
-// is handled within microseconds.
-Confidence confidence_of(const Process& process) {
-  const auto& snapshot = process.facts();
-  const auto* watch = snapshot.thread_watch(process.main_tid());
-  if (snapshot.watch.ms > 0 && watch != nullptr && watch->voluntary_switches == 0 && watch->running_reads == 0)
-    return Confidence::certain;
-  return snapshot.watch.at_rest ? Confidence::certain : Confidence::likely;
-}
-
 std::string names_of(const std::vector<int>& numbers) {
   std::string words;
   for (const int number : numbers) {
     if (!words.empty()) words += ", ";
-    words += number == 2 ? "SIGINT" : fmt::format("signal {}", number);
+    words += signal_name(number);
   }
   return words;
 }
@@ -47,7 +37,7 @@ std::optional<Finding> tripped_but_main_parked(const Case& c) {
   if (grip.grip != Grip::free && (grip.holder == nullptr || grip.holder->tid == main || !c.graph.main_gets_gil()))
     return std::nullopt;
 
-  auto finding = make_finding("S3", "tripped-but-main-parked", confidence_of(process));
+  auto finding = make_finding("S3", "tripped-but-main-parked", confidence_of_sleep(process, main));
   const std::string names = names_of(signals.tripped);
   finding.summary = fmt::format(
       "{} arrived and waits to be handled: the C handler ran, but the main thread, which alone may run Python's "

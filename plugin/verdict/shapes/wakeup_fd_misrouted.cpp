@@ -10,12 +10,13 @@ namespace hang::verdict {
 std::optional<Finding> wakeup_fd_misrouted(const Case& c) {
   const auto& process = c.process;
   if (c.ctrl_c.answer != Answer::no || c.ctrl_c.step != 4) return std::nullopt;
-  const auto* loop = process.loop_of(process.main_tid());
   const std::string why = misrouted(process);
-  if (loop == nullptr || why.empty()) return std::nullopt;
+  if (why.empty()) return std::nullopt;
   auto finding = make_finding("S4", "wakeup-fd-misrouted", Confidence::certain);
   finding.summary = fmt::format(
-      "Ctrl-C is lost: {}. The loop of the main thread runs its SIGINT callback only when the byte arrives. It is {}.",
+      "Ctrl-C is lost: {}. With loop.add_signal_handler the callback runs only when the byte reaches the loop. The "
+      "main "
+      "thread is {}.",
       why, doing(process, process.main_tid()));
   finding.path.push_back({"SIGINT", "dies at step 4", {why}, true});
   for (auto& edge : c.graph.path(process.main_tid())) finding.path.push_back(edge);
