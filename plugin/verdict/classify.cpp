@@ -10,7 +10,7 @@
 namespace hang::verdict {
 namespace {
 
-// The order is the cheap decision order of docs/shapes.md: what stops everything, then who holds the GIL, then the
+// The order is the cheap decision order of docs/shapes: what stops everything, then who holds the GIL, then the
 // loops, then the signal disposition, then what is no hang. A signal that was taken and waits in Python's flags is
 // proof that the main thread should move (S2, S3); a SIGINT that is ignored explains a dead Ctrl-C, but not why the
 // process does not go on, so S5 comes after the shapes that do. S4 comes before L3, because a forked child that

@@ -31,7 +31,7 @@ void describe_holder(const Process& process, GilGrip& grip) {
   grip.native = grip.blocked || (moved != nullptr && moved->reads > 1 && moved->changes == 0);
 }
 
-// The eval loop of this holder would never see the waiters' request (fact 18 of shapes.md).
+// The eval loop of this holder would never see the waiters' request (docs/shapes/S1.md).
 bool is_deaf(const Process& process, const GilGrip& grip) {
   const auto& gil = process.python().gils[grip.gil];
   const auto* main = process.main_interpreter();

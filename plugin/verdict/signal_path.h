@@ -1,4 +1,4 @@
-// SignalPath: would Ctrl-C get through? The steps of table 3 of docs/shapes.md, each with its evidence.
+// SignalPath: would Ctrl-C get through? The steps of the table in docs/shapes, each with its evidence.
 #pragma once
 
 #include "verdict/process.h"

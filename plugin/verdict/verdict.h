@@ -1,4 +1,4 @@
-// Verdict: what the facts say, in the closed vocabulary of docs/shapes.md.
+// Verdict: what the facts say, in the closed vocabulary of docs/shapes.
 #pragma once
 
 #include <cstdint>
