@@ -17,14 +17,13 @@ constexpr std::uint64_t kMaxPid = 4 * 1024 * 1024;
 
 struct Option {
   OptionInfo info;
-  OptionSet set;
+  std::vector<OptionSet> sets;
   bool hidden;
   CLI::Option* (*bind)(CLI::App& app, const std::string& flags, Arguments& arguments);
 };
 
-// One option, so that a bare PID beside -p is refused as the second pid that it is.
 CLI::Option* bind_pid(CLI::App& app, const std::string& flags, Arguments& arguments) {
-  return app.add_option(flags + ",PID", arguments.pid)->check(CLI::Range(std::uint64_t{1}, kMaxPid).description(""));
+  return app.add_option(flags, arguments.pid)->check(CLI::Range(std::uint64_t{1}, kMaxPid).description(""));
 }
 
 CLI::Option* bind_interval(CLI::App& app, const std::string& flags, Arguments& arguments) {
@@ -63,12 +62,19 @@ CLI::Option* bind_choice(CLI::App& app, const std::string& flags, Enum& out,
 
 // A function, not a static: nothing is built in a process that never asks.
 std::vector<Option> options() {
-  constexpr auto report = OptionSet::report;
+  // What every command takes that looks at a process.
+  const std::vector<OptionSet> report{OptionSet::report, OptionSet::graph, OptionSet::explain};
   return {
-      {{"-p,--pid", "PID", "The process to look at; it is not stopped. A bare PID does the same.", false},
-       report,
+      {{"SHAPE", "", "A shape, by id or name: S1, gil-hostage-signal-drop. Without one, that of the process."},
+       {OptionSet::explain},
        false,
-       bind_pid},
+       [](CLI::App& app, const std::string&, Arguments& a) { return app.add_option("shape", a.topic); }},
+      // One option, so that a bare PID beside -p is refused as the second pid that it is.
+      {{"-p,--pid", "PID", "The process to look at; it is not stopped. A bare PID does the same.", false},
+       {OptionSet::report, OptionSet::graph},
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) { return bind_pid(app, flags + ",PID", a); }},
+      {{"-p,--pid", "PID", "The process to look at; it is not stopped.", false}, {OptionSet::explain}, false, bind_pid},
       {{"--facts", "FILE", "Facts saved earlier with --save-facts, instead of a process."},
        report,
        false,
@@ -89,8 +95,17 @@ std::vector<Option> options() {
        report,
        false,
        bind_assumed},
+      {{"--format", "text|json|dot|mermaid",
+        "Text for people (default), JSON for programs, or a drawing for Graphviz (dot) or Mermaid."},
+       {OptionSet::graph},
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) {
+         return bind_choice<Format>(
+             app, flags, a.format,
+             {{"text", Format::text}, {"json", Format::json}, {"dot", Format::dot}, {"mermaid", Format::mermaid}});
+       }},
       {{"--format", "text|json", "Text for people (default) or JSON for programs."},
-       report,
+       {OptionSet::report, OptionSet::explain},
        false,
        [](CLI::App& app, const std::string& flags, Arguments& a) {
          return bind_choice<Format>(app, flags, a.format, {{"text", Format::text}, {"json", Format::json}});
@@ -111,18 +126,22 @@ std::vector<Option> options() {
        false,
        [](CLI::App& app, const std::string& flags, Arguments& a) { return app.add_flag(flags, a.help); }},
       {{"COMMAND", "", "The command to explain; without one, the list of commands."},
-       OptionSet::help,
+       {OptionSet::help},
        false,
        [](CLI::App& app, const std::string&, Arguments& a) { return app.add_option("command", a.topic); }},
       {{"--markdown", "", ""},
-       OptionSet::help,
+       {OptionSet::help},
        true,
        [](CLI::App& app, const std::string& flags, Arguments& a) { return app.add_flag(flags, a.markdown); }},
       {{"-h,--help", "", ""},
-       OptionSet::help,
+       {OptionSet::help},
        true,
        [](CLI::App& app, const std::string& flags, Arguments& a) { return app.add_flag(flags, a.help); }},
   };
+}
+
+bool takes(const Option& option, OptionSet set) {
+  return std::find(option.sets.begin(), option.sets.end(), set) != option.sets.end();
 }
 
 // True if `word` is one of the flags "-p,--pid", also as "--pid=1".
@@ -162,7 +181,7 @@ Result<Arguments> parse_with_cli11(OptionSet set, std::span<const std::string> w
   CLI::App app;
   app.set_help_flag();  // help is ours: the same text in every host
   for (const auto& option : all) {
-    if (option.set != set || (debugger && !option.info.in_debuggers)) continue;
+    if (!takes(option, set) || (debugger && !option.info.in_debuggers)) continue;
     auto* bound = option.bind(app, option.info.flags, arguments);
     if (!option.info.value.empty()) bound->type_name(option.info.value);  // CLI11's word for it in its errors
   }
@@ -175,7 +194,7 @@ Result<Arguments> parse_with_cli11(OptionSet set, std::span<const std::string> w
 std::vector<OptionInfo> option_list(OptionSet set) {
   std::vector<OptionInfo> list;
   for (const auto& option : options()) {
-    if (option.set == set && !option.hidden) list.push_back(option.info);
+    if (takes(option, set) && !option.hidden) list.push_back(option.info);
   }
   return list;
 }

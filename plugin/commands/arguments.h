@@ -13,7 +13,7 @@
 
 namespace hang::commands {
 
-enum class Format { text, json };
+enum class Format { text, json, dot, mermaid };
 enum class Color { automatic, always, never };
 
 struct Arguments {
@@ -25,12 +25,12 @@ struct Arguments {
   Color color = Color::automatic;
   bool verbose = false;
   bool help = false;  // -h: the help of the command instead of the command
-  std::string topic;  // hang help COMMAND
+  std::string topic;  // hang help COMMAND, hang explain SHAPE
   bool markdown = false;
 };
 
 // Which set of options a command takes.
-enum class OptionSet { report, help };
+enum class OptionSet { report, graph, explain, help };
 
 // The options of a set, for help texts; hidden ones are left out.
 std::vector<OptionInfo> option_list(OptionSet set);

@@ -86,14 +86,14 @@ Result<facts::Snapshot> take_snapshot(const Arguments& arguments, const Host& ho
   return Error{ErrorKind::usage, "no process named: give -p PID or --facts FILE"};
 }
 
+}  // namespace
+
 report::Style style_of(const Arguments& arguments, const Host& host) {
   report::Style style = host.style;
   if (arguments.color != Color::automatic) style.color = arguments.color == Color::always;
   style.verbose = style.verbose || arguments.verbose;
   return style;
 }
-
-}  // namespace
 
 Output failure(const Error& error) {
   return {{}, "hang: " + error.describe() + "\n", 2};

@@ -12,6 +12,9 @@ namespace hang::commands {
 // "hang: MESSAGE" with exit code 2: usage, or a target that cannot be read.
 Output failure(const Error& error);
 
+// The host's style as the arguments change it.
+report::Style style_of(const Arguments& arguments, const Host& host);
+
 // Gets the facts from the one source that the arguments or the host name (-p, --facts, the debugger's target), writes
 // them to --save-facts if asked, and passes them to `answer`.
 Output inspect(const Arguments& arguments, const Host& host,

@@ -4,6 +4,7 @@
 
 #include "commands/help.h"
 #include "commands/inspect.h"
+#include "report/pages.h"
 
 namespace hang::commands {
 namespace {
@@ -25,6 +26,36 @@ Output run_classify(const Command&, const Arguments& arguments, const Host& host
     auto verdict = verdict::classify(snapshot);
     bool json = arguments.format == Format::json;
     return Output{json ? report::classify_json(snapshot, verdict) : report::classify_text(snapshot, verdict, style),
+                  {},
+                  verdict.exit_code()};
+  });
+}
+
+Output run_graph(const Command&, const Arguments& arguments, const Host& host) {
+  return inspect(arguments, host, [&](const facts::Snapshot& snapshot, const report::Style& style) {
+    const auto format = arguments.format == Format::json      ? report::GraphFormat::json
+                        : arguments.format == Format::dot     ? report::GraphFormat::dot
+                        : arguments.format == Format::mermaid ? report::GraphFormat::mermaid
+                                                              : report::GraphFormat::text;
+    return Output{report::graph_text(format, snapshot, style), {}, 0};
+  });
+}
+
+// A page needs no process; without a shape it is that of the process, and without a process the list of shapes.
+Output run_explain(const Command&, const Arguments& arguments, const Host& host) {
+  const bool json = arguments.format == Format::json;
+  if (!arguments.topic.empty()) {
+    const auto* page = report::find_page(arguments.topic);
+    if (page == nullptr)
+      return failure(Error{ErrorKind::usage, "no shape \"" + arguments.topic.substr(0, 64) +
+                                                 "\"; `hang explain` without a process lists them"});
+    return {json ? report::page_json_text(*page) : report::page_text(*page, style_of(arguments, host)), {}, 0};
+  }
+  if (!arguments.pid && arguments.facts_file.empty() && host.target == nullptr)
+    return {report::page_list_text(style_of(arguments, host)), {}, 0};
+  return inspect(arguments, host, [&](const facts::Snapshot& snapshot, const report::Style& style) {
+    const auto verdict = verdict::classify(snapshot);
+    return Output{json ? report::explain_json(snapshot, verdict) : report::explain_text(snapshot, verdict, style),
                   {},
                   verdict.exit_code()};
   });
@@ -98,6 +129,24 @@ std::vector<Command> make_table() {
                            {"hang channels -p 1234"},
                            {}},
                           OptionSet::report, run_listing<Listing::channels>));
+  table.push_back(declare(
+      {"graph",
+       "who waits for whom, as a graph",
+       "Draws every thread that Python knows, what it waits for, who holds that, and so on: GILs, native locks, "
+       "locks of threading, joins, descriptors and who has their other end, timers, loops and their tasks. Each "
+       "edge says what was read, and whether it was seen or inferred; a cycle that nothing can open is marked.",
+       {"hang graph -p 1234", "hang graph -p 1234 --format dot | dot -Tsvg -o hang.svg"},
+       {}},
+      OptionSet::graph, run_graph));
+  table.push_back(
+      declare({"explain",
+               "a shape explained; alone, the one just found",
+               "With a shape, explains it: what happens, what proves it, what it is not, what to do, links. "
+               "With a process, classifies it and explains its shape in its own names, with the reason why it "
+               "is none of the look-alikes. With neither, lists the shapes.",
+               {"hang explain S1", "hang explain -p 1234"},
+               {}},
+              OptionSet::explain, run_explain));
   table.push_back(declare({"help",
                            "the list of commands, or the help of one",
                            "Without an argument, lists the commands; with the name of one, explains it.",

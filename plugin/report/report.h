@@ -24,4 +24,16 @@ std::string listing_text(Listing listing, const facts::Snapshot& snapshot, const
 // {"schema_version", "target", "<listing>": ..., "gaps": [...]}
 std::string listing_json(Listing listing, const facts::Snapshot& snapshot);
 
+// hang graph: the wait-for graph.
+enum class GraphFormat { text, json, dot, mermaid };
+std::string graph_text(GraphFormat format, const facts::Snapshot& snapshot, const Style& style);
+
+// hang explain: a page of docs/shapes, the list of them, and the shape of a process in its own names.
+struct Page;
+std::string page_text(const Page& page, const Style& style);
+std::string page_json_text(const Page& page);
+std::string page_list_text(const Style& style);
+std::string explain_text(const facts::Snapshot& snapshot, const verdict::Verdict& verdict, const Style& style);
+std::string explain_json(const facts::Snapshot& snapshot, const verdict::Verdict& verdict);
+
 }  // namespace hang::report
