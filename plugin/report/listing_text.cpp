@@ -40,34 +40,60 @@ std::string gil_word(const Process& process, const WaitGraph& graph, std::uint64
   return "-";
 }
 
+// _PyInterpreterState_WHENCE_* (Include/internal/pycore_interp.h, 3.13+): who made the interpreter.
+std::string whence_words(const facts::InterpreterFacts& interpreter) {
+  static constexpr const char* kWords[] = {
+      "unknown", "the runtime", "Py_NewInterpreter", "C API", "C API (cross-interpreter)", "the standard library"};
+  if (!interpreter.whence) return "not recorded";
+  const auto index = static_cast<std::size_t>(*interpreter.whence);
+  return index < std::size(kWords) ? kWords[index] : "?";
+}
+
+// Is it being closed, does somebody run code in it, or is it just there?
+std::string interpreter_state(const Process& process, const facts::InterpreterFacts& interpreter) {
+  for (auto tid : process.python_tids())
+    if (process.closes(tid) == &interpreter) return fmt::format("closing, by {}", tid);
+  if (interpreter.finalizing == true) return "closing";
+  if (interpreter.is_main && process.main_exits()) return "exiting";
+  if (interpreter.is_main && process.python().finalizing == true) return "finalizing";
+  const auto& states = process.python().thread_states;
+  const bool runs = std::any_of(states.begin(), states.end(), [&](const auto& state) {
+    return state.interpreter == interpreter.id && !state.frames.empty();
+  });
+  if (interpreter.running_main == true) return "in use";
+  return runs ? "has threads" : "idle";
+}
+
+std::string gil_of(const facts::InterpreterFacts& interpreter) {
+  std::string gil = interpreter.gil < 0 ? "?" : std::to_string(interpreter.gil);
+  if (!interpreter.is_main && interpreter.shares_main_gil == true) gil += " (main's)";
+  if (interpreter.own_gil == true && !interpreter.is_main) gil += " (own)";
+  return gil;
+}
+
 std::string interpreters(const facts::Snapshot& snapshot, const Style& style) {
-  Table table({"ID", "KIND", "GIL", "CONFIGURED", "IN USE", "THREADS", "RUNS"});
+  Table table({"ID", "KIND", "STATE", "GIL", "CONFIGURED", "MADE BY", "THREADS", "RUNS"});
   const Process process(snapshot);
-  const WaitGraph graph(process, gil_grips(process));
-  auto list = snapshot.python->interpreters;
-  std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
-  for (const auto& interpreter : list) {
+  std::vector<const facts::InterpreterFacts*> list;
+  for (const auto& interpreter : snapshot.python->interpreters) list.push_back(&interpreter);
+  std::sort(list.begin(), list.end(), [](const auto* a, const auto* b) { return a->id < b->id; });
+  for (const auto* interpreter : list) {
     std::string runs = "-";
     int threads = 0;
     for (const auto& state : snapshot.python->thread_states) {
-      if (state.interpreter != interpreter.id) continue;
+      if (state.interpreter != interpreter->id) continue;
       ++threads;
       const auto* frame = verdict::user_frame(state.frames);
       if (frame != nullptr && (runs == "-" || state.tid == process.main_tid()))
         runs = fmt::format("{} · {}", process.thread_label(state.tid), verdict::frame_label(*frame));
     }
-    std::string gil = interpreter.gil < 0 ? "?" : std::to_string(interpreter.gil);
-    if (!interpreter.is_main && interpreter.shares_main_gil == true) gil += " (main's)";
-    if (interpreter.own_gil == true && !interpreter.is_main) gil += " (own)";
-    table.row({std::to_string(interpreter.id), interpreter.is_main ? "main" : "sub", gil,
-               interpreter.is_main   ? "-"
-               : !interpreter.legacy ? "not recorded"
-               : *interpreter.legacy ? "legacy"
-                                     : "isolated",
-               interpreter.finalizing == true ? "closing"
-               : interpreter.running_main     ? yes_no(interpreter.running_main)
-                                              : "not recorded",
-               std::to_string(threads), runs});
+    table.row({std::to_string(interpreter->id), interpreter->is_main ? "main" : "sub",
+               interpreter_state(process, *interpreter), gil_of(*interpreter),
+               interpreter->is_main   ? "-"
+               : !interpreter->legacy ? "not recorded"
+               : *interpreter->legacy ? "legacy"
+                                      : "isolated",
+               whence_words(*interpreter), std::to_string(threads), runs});
   }
   return table.text(style);
 }
@@ -117,6 +143,20 @@ std::string grip_words(verdict::Grip grip) {
   return "?";
 }
 
+// For how long it has not changed hands, as far as that was watched.
+std::string not_switched(const facts::Snapshot& snapshot, const verdict::GilGrip& grip) {
+  const auto* watch = snapshot.gil_watch(grip.gil);
+  if (snapshot.watch.ms <= 0 || watch == nullptr)
+    return fmt::format("since when: not known from one sample ({})", snapshot.watch.skipped);
+  const auto length = verdict::duration(snapshot.watch.ms);
+  if (watch->switches > 0)
+    return fmt::format("switched {} times in {}, {:.0f} times a second", watch->switches, length,
+                       1000.0 * static_cast<double>(watch->switches) / snapshot.watch.ms);
+  if (watch->locked_reads == watch->reads && watch->holder_changes == 0)
+    return fmt::format("not switched for at least {}: locked by the same thread in all {} reads", length, watch->reads);
+  return fmt::format("not switched in {}, locked in {} of {} reads", length, watch->locked_reads, watch->reads);
+}
+
 std::string gil(const facts::Snapshot& snapshot, const Style& style) {
   const Process process(snapshot);
   const WaitGraph graph(process, gil_grips(process));
@@ -138,10 +178,52 @@ std::string gil(const facts::Snapshot& snapshot, const Style& style) {
                   style.width, 2, 4) +
              "\n";
     }
+    out += fill(not_switched(snapshot, grip), style.width, 2, 4) + "\n";
     for (auto tid : grip.waiters) out += fmt::format("  waited for by {}\n", process.thread_label(tid));
     for (const auto& line : grip.because) out += fill(line, style.width, 4, 2) + "\n";
   }
   return out;
+}
+
+// The loop that the wakeup fd belongs to; null if none that was found.
+const facts::LoopFacts* wakeup_owner(const facts::Snapshot& snapshot, int fd) {
+  for (const auto& loop : snapshot.python->loops)
+    if (loop.wakeup_writer == fd) return &loop;
+  return nullptr;
+}
+
+// What becomes of the signal if the byte does not fit: CPython sets its flags first and writes then (trip_signal,
+// Modules/signalmodule.c); only a loop that decodes the bytes needs them.
+std::string if_dropped(const facts::Snapshot& snapshot) {
+  const bool by_byte = snapshot.python->signals.sigint_handler_name.ends_with("_sighandler_noop");
+  return by_byte
+             ? "the signal is lost: this loop acts on the byte only (add_signal_handler)"
+             : "the signal is not lost: the flags stay set, and the handler runs when the main thread runs bytecode";
+}
+
+std::string wakeup_lines(const facts::Snapshot& snapshot, const Style& style) {
+  const Process process(snapshot);
+  const auto& s = snapshot.python->signals;
+  const auto wakeup = verdict::wakeup_state(snapshot);
+  auto line = [&](const char* name, const std::string& text) {
+    return fmt::format("{:<14} ", name) + fill(printable(text), style.width, 15).substr(15) + "\n";
+  };
+  if (!s.wakeup_fd) return line("wakeup fd", "not read");
+  if (!wakeup.set) return line("wakeup fd", "-1: none is set (normal without a loop that wants one)");
+  std::string out = line("wakeup fd", fmt::format("{} · {}", wakeup.fd, wakeup.words));
+  const auto* owner = wakeup_owner(snapshot, wakeup.fd);
+  out += line("  belongs to", owner == nullptr ? "no event loop that was found"
+                                               : fmt::format("the {} loop of {}", name_of(owner->kind),
+                                                             process.thread_label(owner->tid)));
+  out +=
+      line("  read by", wakeup.reader_fd ? fmt::format("fd {}", *wakeup.reader_fd) : "not known, or another process");
+  out += line("  unread", wakeup.unread ? fmt::format("{} bytes", *wakeup.unread) : "not known");
+  out += line("  room", wakeup.room ? fmt::format("{} more bytes fit", *wakeup.room) : "not known");
+  out += line("  next SIGINT", !wakeup.full   ? "whether its byte fits is not known"
+                               : *wakeup.full ? "its byte would be dropped"
+                                              : "its byte fits");
+  out += line("  if dropped", if_dropped(snapshot));
+  return out + line("warn on full", yes_no(s.warn_on_full_buffer));
 }
 
 std::string signals(const facts::Snapshot& snapshot, const Style& style) {
@@ -168,11 +250,7 @@ std::string signals(const facts::Snapshot& snapshot, const Style& style) {
   Style wide = style;
   wide.verbose = true;
   out += table.text(wide);
-  const auto wakeup = verdict::wakeup_state(snapshot);
-  out += fmt::format("\nwakeup fd      {}\n", !s.wakeup_fd ? "not read"
-                                              : wakeup.set ? fmt::format("{} · {}", wakeup.fd, wakeup.words)
-                                                           : "-1 (none)");
-  out += fmt::format("warn on full   {}\n", yes_no(s.warn_on_full_buffer));
+  out += "\n" + wakeup_lines(snapshot, style);
   out += fmt::format("is_tripped     {}\n", yes_no(s.is_tripped));
   out += fmt::format("tripped        {}\n", s.tripped.empty() ? "none" : fmt::format("{}", fmt::join(s.tripped, ", ")));
   std::string handler = s.sigint_handler_name.empty() ? std::string(name_of(s.sigint_handler)) : s.sigint_handler_name;

@@ -3,6 +3,7 @@
 
 #include "facts/names.h"
 #include "report/json_parts.h"
+#include "report/pages.h"
 #include "report/report.h"
 
 namespace hang::report {
@@ -100,6 +101,8 @@ json verdict_json(const verdict::Verdict& verdict) {
   j["path"] = path_json(finding.path);
   j["blame"] = blame_json(finding.blame);
   j["advice"] = finding.advice;
+  const auto* page = find_page(finding.id);
+  j["links"] = page == nullptr ? std::vector<std::string>{} : page->links();
   j["signature"] = verdict.signature;
   return j;
 }

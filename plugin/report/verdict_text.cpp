@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "facts/names.h"
+#include "report/pages.h"
 #include "report/paint.h"
 #include "report/report.h"
 
@@ -166,9 +167,15 @@ std::string classify_text(const facts::Snapshot& snapshot, const Verdict& verdic
   if (!finding.advice.empty())
     out += "\n" + paint.bold(finding.id.starts_with("N") || finding.id.empty() ? "Next" : "Fix") + "\n" +
            fill(finding.advice, style.width, 2) + "\n";
+  if (const auto* page = find_page(finding.id);
+      page != nullptr && !page->links().empty() && !finding.id.starts_with("N"))
+    out += "  " + paint.dim(page->links().front()) + "\n";
   add_evidence(out, finding, style, paint);
   add_gaps(out, snapshot, verdict, style, paint);
-  out += "\n" + paint.dim("More: hang gil · hang signals · hang threads · hang channels · --format json") + "\n";
+  out += "\n" +
+         paint.dim(
+             "More: hang explain · hang graph · hang gil · hang signals · hang threads · hang channels · --verbose") +
+         "\n";
   return out;
 }
 

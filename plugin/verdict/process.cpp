@@ -93,10 +93,12 @@ const facts::InterpreterFacts* Process::closes(std::uint64_t tid) const {
   const auto* main = main_interpreter();
   if (state == nullptr || main == nullptr || state->interpreter == main->id) return nullptr;
   const auto* interpreter = facts_->interpreter(state->interpreter);
-  // Py_EndInterpreter makes the call from C, so that nothing of Python is outside of it; later, in its atexit
-  // functions, only the native stack shows where it is.
-  if (is_shutdown(*state) || has_native(thread(tid), "Py_EndInterpreter")) return interpreter;
-  return nullptr;
+  if (interpreter == nullptr || state->frames.empty()) return nullptr;
+  // Py_EndInterpreter makes the call from C, so that nothing of Python is outside of it; then, in its atexit functions,
+  // only the native stack shows where it is; after those the interpreter says so itself.
+  const bool closing =
+      is_shutdown(*state) || has_native(thread(tid), "Py_EndInterpreter") || interpreter->finalizing == true;
+  return closing ? interpreter : nullptr;
 }
 
 bool Process::main_exits() const {

@@ -383,6 +383,7 @@ WakeupState wakeup_state(const facts::Snapshot& snapshot) {
     state.unread = fd->pipe->unread;
     // A pipe takes one page per write that cannot be merged; one-byte writes merge, so bytes are what counts here.
     state.full = *state.unread >= *fd->pipe->capacity;
+    state.room = *state.full ? 0 : *fd->pipe->capacity - *state.unread;
     state.words = fmt::format("{} of {} bytes unread in the pipe", *state.unread, *fd->pipe->capacity);
     for (const auto& other : snapshot.kernel.fds)
       if (other.pipe && other.fd != fd->fd && other.pipe->inode == fd->pipe->inode) state.reader_fd = other.fd;

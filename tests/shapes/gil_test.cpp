@@ -1,7 +1,9 @@
 // Who holds the GIL, and is that a hang? S1, G3 and N2, and what they must not be taken for.
+#include <algorithm>
 #include <gtest/gtest.h>
 
 #include "shapes/classify.h"
+#include "verdict/look_alikes.h"
 
 namespace hang::test {
 namespace {
@@ -107,8 +109,8 @@ Patient deadlocked(std::uint64_t owner) {
   wait.futex = 0x123456;
   wait.timeout_ms = -1;
   patient.thread(101).state = 'S';
-  patient.facts().readings.push_back({"futex.0x123456.owner", "pthread_mutex_t.__data.__owner", "0x12345e",
-                                      std::to_string(owner), facts::Source::table});
+  patient.facts().native_locks.push_back(
+      {0x123456, "pthread mutex", owner, true, "pthread_mutex_t.__data.__owner = " + std::to_string(owner)});
   patient.watched(550);
   return patient;
 }
@@ -148,7 +150,7 @@ TEST(G3, BytecodeBeforeItFellAsleepWithTheGilDoesNotAcquitIt) {
 TEST(G1, NotWhenTheOwnerDoesNotWaitForTheGil) {
   auto patient = deadlocked(102);
   patient.python_thread(102, "other");
-  EXPECT_EQ(classify(patient).finding.id, "") << "who knows when it lets go";
+  EXPECT_EQ(classify(patient).finding.id, "G3") << "a native call that keeps the GIL";
 }
 
 TEST(G1, NotWhenTheNumberIsNoThread) {
@@ -193,6 +195,54 @@ TEST(S1, OneSampleInsideACallOfAnotherInterpreterIsPossible) {
   EXPECT_EQ(verdict.finding.id, "");
   EXPECT_EQ(verdict.ctrl_c.answer, Answer::unknown);
   EXPECT_EQ(verdict.ctrl_c.step, 5);
+}
+
+// A chain of three: 101 has the GIL and waits for a mutex of 102, who waits for one of 103, who waits for the GIL.
+TEST(G1, ACycleOfThree) {
+  auto patient = deadlocked(102);
+  patient.python_thread(102, "second").python_thread(103, "third").wants_gil(103);
+  auto& wait = patient.thread(102).wait;
+  wait.futex = 0x223456;
+  patient.facts().native_locks.push_back({0x223456, "pthread rwlock", 103, true, "__cur_writer = 103"});
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "G1");
+  EXPECT_EQ(verdict.finding.confidence, Confidence::certain);
+  ASSERT_EQ(verdict.finding.blame.size(), 3u);
+  EXPECT_EQ(verdict.finding.blame[0].tid, 101u);
+  EXPECT_EQ(verdict.finding.blame[1].tid, 102u);
+  EXPECT_EQ(verdict.finding.blame[2].tid, 103u);
+  EXPECT_EQ(verdict.ctrl_c.step, 5);
+}
+
+TEST(G1, AnInferredOwnerIsLikely) {
+  auto patient = deadlocked(100);
+  patient.facts().native_locks[0] = {0x123456, "C++ static guard", 100, false, "both threads are inside f (libx.so)"};
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "G1");
+  EXPECT_EQ(verdict.finding.confidence, Confidence::likely);
+  EXPECT_FALSE(verdict.finding.path.empty());
+  EXPECT_TRUE(std::any_of(verdict.finding.path.begin(), verdict.finding.path.end(),
+                          [](const auto& edge) { return !edge.seen; }));
+}
+
+// Its owner is asleep with a date: nobody waits for the GIL in a circle, the holder just blocks with it in hand.
+TEST(G1, NotWhenTheOwnerOnlySleeps) {
+  auto patient = deadlocked(102);
+  patient.python_thread(102, "sleeper");
+  sleeps(patient, 102);
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "G3");
+  EXPECT_EQ(verdict.finding.blame[0].tid, 101u);
+}
+
+TEST(Explain, LookAlikesAreExcludedByFacts) {
+  const auto starved = through_json(starving().watched(550).facts());
+  EXPECT_EQ(verdict::excluded_because(starved, "G3"), "the holder of the GIL runs interpreter 1, not the main one");
+  EXPECT_NE(verdict::excluded_because(starved, "N2"), "");
+  EXPECT_NE(verdict::excluded_because(starved, "L1"), "");
+  EXPECT_EQ(verdict::excluded_because(starved, "S1"), "") << "nothing excludes what it is";
+  const auto healthy = through_json(Patient().facts());
+  EXPECT_EQ(verdict::excluded_because(healthy, "S1"), "the GIL is free");
 }
 
 TEST(G3, SameInterpreterIsNotS1) {

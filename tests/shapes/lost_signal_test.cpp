@@ -17,7 +17,7 @@ Patient inside_subinterpreter() {
   facts::ThreadStateFacts state = patient.state(100);
   state.address += 0x10000;
   state.interpreter = 1;
-  state.frames = {{0x700000, "serve", "/srv/app/guest.py", 7, true, 0x1}};
+  state.frames = {{0x700000, "serve", "/srv/app/guest.py", 7, true, 0x1, {}}};
   patient.facts().python->thread_states.push_back(state);
   sleeps(patient, 100);
   return patient;
@@ -203,7 +203,10 @@ TEST(S4, NotWhenPythonsHandlerActsByItself) {
 
 TEST(S4, NotWhenTheHandlerIsForAnotherSignal) {
   auto patient = with_handler();
-  patient.facts().python->signals.wakeup_fd = -1;
+  auto& signals = patient.facts().python->signals;
+  signals.wakeup_fd = -1;
+  signals.sigint_handler = facts::HandlerKind::default_int_handler;
+  signals.sigint_handler_name = "_signal.default_int_handler";
   patient.facts().python->loops.front().signal_handlers = {15};
   EXPECT_NE(classify(patient).finding.id, "S4");
 }

@@ -127,7 +127,7 @@ Patient& Patient::python_thread(std::uint64_t tid, const std::string& name, std:
   state.tid = tid;
   state.name = name;
   state.daemon = true;
-  state.frames.push_back({0x500000 + tid, "work", "/srv/app/scan.py", 88, true, 0x1});
+  state.frames.push_back({0x500000 + tid, "work", "/srv/app/scan.py", 88, true, 0x1, {}});
   snapshot_.python->thread_states.push_back(state);
   return *this;
 }
@@ -194,7 +194,7 @@ LoopFacts& Patient::loop(std::uint64_t tid, facts::LoopKind kind, std::int64_t m
   facts::TaskFacts task;
   task.name = "Task-1";
   task.main = true;
-  task.frames.push_back({0x600000, "consume", "/srv/app/app.py", 12, false, 0x2});
+  task.frames.push_back({0x600000, "consume", "/srv/app/app.py", 12, false, 0x2, {}});
   loop.tasks.push_back(task);
   loop.tasks_known = true;
   snapshot_.python->loops.push_back(loop);

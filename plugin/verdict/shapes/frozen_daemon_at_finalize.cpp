@@ -32,7 +32,8 @@ std::optional<Finding> frozen_daemon_at_finalize(const Case& c) {
   auto finding = make_finding("I4", "frozen-daemon-at-finalize",
                               lock != nullptr ? confidence_of_sleep(process, main) : Confidence::likely);
   finding.summary = fmt::format(
-      "CPython is being finalized and the main thread waits for {}: {}. {} No other thread runs Python code any more: once "
+      "CPython is being finalized and the main thread waits for {}: {}. {} No other thread runs Python code any more: "
+      "once "
       "finalization has begun, daemon threads stop where they stand, with the locks that they hold.",
       c.graph.waiting(main).on.front().what, doing(process, main),
       holder != nullptr ? fmt::format("{} holds it.", capital(process.thread_label(holder->tid))) : std::string());

@@ -93,7 +93,8 @@ const GilGrip* blocked_grip(const Case& c) {
 
 bool lock_is_owned_elsewhere(const Case& c, const GilGrip& grip) {
   const auto* lock = c.process.native_lock_of(grip.holder->tid);
-  return lock != nullptr && lock->owner && lock->recorded && c.graph.deadlock_of(grip.holder->tid).empty();
+  return lock != nullptr && lock->owner && lock->recorded && c.process.thread(*lock->owner) != nullptr &&
+         c.graph.deadlock_of(grip.holder->tid).empty();
 }
 
 Confidence confidence_of_sleep(const Process& process, std::uint64_t tid) {

@@ -51,6 +51,7 @@ std::optional<Finding> subinterp_close_join(const Case& c) {
   if (!asleep || goes_on(c, closer)) return std::nullopt;
   const auto& closed = *process.closes(closer);
   auto joined = process.joined_at_end(closed.id, closer);
+  if (joined.empty() && closed.finalizing == true) return std::nullopt;  // past the join: something else holds it up
   if (std::any_of(joined.begin(), joined.end(), [&](auto tid) { return goes_on(c, tid); })) return std::nullopt;
   // Those that nothing can wake come first: they are why the others do not help.
   std::stable_sort(joined.begin(), joined.end(),
