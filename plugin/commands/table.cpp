@@ -135,7 +135,7 @@ std::vector<Command> make_table() {
        "Draws every thread that Python knows, what it waits for, who holds that, and so on: GILs, native locks, "
        "locks of threading, joins, descriptors and who has their other end, timers, loops and their tasks. Each "
        "edge says what was read, and whether it was seen or inferred; a cycle that nothing can open is marked.",
-       {"hang graph -p 1234", "hang graph -p 1234 --format dot | dot -Tsvg -o hang.svg"},
+       {"hang graph -p 1234", "hang graph -p 1234 --format dot"},
        {}},
       OptionSet::graph, run_graph));
   table.push_back(

@@ -103,7 +103,7 @@ TEST(CommandList, EveryExampleParses) {
       SCOPED_TRACE(example);
       ASSERT_THAT(example, StartsWith("hang " + info.name));
       auto output = shell(example.substr(5));
-      if (info.name == "help") {
+      if (info.name == "help" || example == "hang explain S1") {  // they need no process
         EXPECT_EQ(output.exit_code, 0);
       } else {
         EXPECT_THAT(output.err, ::testing::AnyOf(HasSubstr("no process 1234"), HasSubstr("cannot open hung.json")));
