@@ -1,6 +1,6 @@
-// G2 gilstate-wrong-interpreter (up to 3.11; 3.12 keeps the two in step): in a subinterpreter's thread state, main
-// calls an extension that calls PyGILState_Ensure, which takes the main interpreter's thread state and waits for the
-// GIL that this thread holds. Must be said: G2, step 5.
+// G2 gilstate-wrong-interpreter, up to 3.11 (3.12 keeps the two in step, and the call returns): in a subinterpreter's
+// thread state, main calls an extension that calls PyGILState_Ensure, which takes the main interpreter's thread state
+// and waits for the GIL that this thread holds. Must be said: G2, step 5.
 #include "lab.h"
 
 namespace {

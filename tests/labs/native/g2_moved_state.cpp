@@ -1,6 +1,7 @@
-// G2 gilstate-wrong-interpreter, on every version: main makes a subinterpreter and hands its thread state to a native
-// thread. PyGILState_Ensure knows nothing of it there, makes a thread state of the main interpreter, and waits for the
-// GIL that its own thread holds. Must be said: G2, step 5.
+// G2 gilstate-wrong-interpreter, up to 3.12: main makes a subinterpreter and hands its thread state to a native thread.
+// PyGILState_Ensure knows nothing of it there, makes a thread state of the main interpreter, and waits for the GIL that
+// its own thread holds. 3.13 ends such a process: "Fatal Python error: _PyThreadState_Attach: non-NULL old thread
+// state". Must be said: G2, step 5, the native thread.
 #include <thread>
 
 #include "lab.h"
