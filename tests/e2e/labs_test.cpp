@@ -280,10 +280,11 @@ class Core : public Lldb {
 TEST_P(Core, VerdictStandsAndTheMissingIsNamed) {
   const CommandResult dumped = run_command({"gcore", "-o", prefix(), pid_text()});
   ASSERT_TRUE(fs::exists(core())) << dumped.out << dumped.err;
-  const Report report = classify_core_in_lldb(lab().executable(GetParam().python), core());
+  const CPython& python = GetParam().python;
+  const Report report = classify_core_in_lldb(lab().executable(python), core(), python.root);
   ASSERT_TRUE(report.json) << report.command.out << report.command.err;
   EXPECT_EQ(report.json->at("target").at("kind"), "core");
-  expect_verdict(*report.json, lab().in_core(GetParam().python), *patient_);
+  expect_verdict(*report.json, lab().in_core(python), *patient_);
   const json gaps = report.json->value("gaps", json::array());
   EXPECT_FALSE(gaps.empty()) << "a core has no fd table and no queues";
 }
