@@ -26,6 +26,7 @@ void import_once() {
 PyObject* call(PyObject* /*module*/, PyObject* /*none*/) {
   while (initializer == 0) sched_yield();
   lab::await_syscall(initializer, lab::kFutex);
+  initializer = 0;  // a once_flag has no owner: no TID beside it may look like one
   lab::ready(getpid());
   import_once();
   return Py_NewRef(module);

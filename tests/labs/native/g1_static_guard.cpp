@@ -27,6 +27,7 @@ PyObject* fractions() {
 PyObject* call(PyObject* /*module*/, PyObject* /*none*/) {
   while (initializer == 0) sched_yield();
   lab::await_syscall(initializer, lab::kFutex);
+  initializer = 0;  // a guard has no owner: no TID beside it may look like one
   lab::ready(getpid());
   return Py_NewRef(fractions());
 }

@@ -1,6 +1,6 @@
 // I2 subinterp-close-join: main ends a subinterpreter, one of whose threads waits for ever; Py_EndInterpreter joins it,
-// in a thread state of the subinterpreter, where no signal handler may run. Must be said: I2, step 5. Twin:
-// n3_end_interpreter.cpp.
+// in a thread state of the subinterpreter, where no signal handler may run. Must be said: I2, step 5, the thread that
+// waits. Twin: n3_end_interpreter.cpp.
 #include "lab.h"
 
 int main() {
@@ -8,13 +8,14 @@ int main() {
   PyThreadState* const state = Py_NewInterpreter();
   lab::require(state != nullptr, "no subinterpreter");
   lab::run(
-      "import threading\n"
+      "import os, threading\n"
       "for_ever, started = threading.Event(), threading.Event()\n"
       "def wait():\n"
       "    started.set()\n"
       "    for_ever.wait()\n"
-      "threading.Thread(target=wait, name='waiter', daemon=False).start()\n"
-      "started.wait()\n");
-  lab::ready(getpid());
+      "waiter = threading.Thread(target=wait, name='waiter', daemon=False)\n"
+      "waiter.start()\n"
+      "started.wait()\n"
+      "os.write(1, f'READY blame={waiter.native_id}\\n'.encode())\n");
   Py_EndInterpreter(state);
 }
