@@ -58,8 +58,11 @@ Report classify_in_lldb(pid_t pid) {
   return run_lldb({"-o", "process attach -p " + std::to_string(pid)}, {"-o", "detach"});
 }
 
-Report classify_core_in_lldb(const std::string& executable, const std::string& core) {
-  return run_lldb({"-o", "target create '" + executable + "' --core '" + core + "'"}, {});
+Report classify_core_in_lldb(const std::string& executable, const std::string& core, const std::string& root) {
+  std::vector<std::string> before;
+  if (!root.empty()) before = {"-o", "platform select --sysroot '" + root + "' remote-linux"};
+  before.insert(before.end(), {"-o", "target create '" + executable + "' --core '" + core + "'"});
+  return run_lldb(before, {});
 }
 
 std::optional<nlohmann::json> find_json(const std::string& text, std::size_t from) {

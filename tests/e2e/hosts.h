@@ -23,7 +23,8 @@ Report classify_in_cli(const std::vector<std::string>& arguments);
 std::string why_no_lldb();
 // Both load the plugin, look at the process or core, and run `hang classify --format json`.
 Report classify_in_lldb(pid_t pid);
-Report classify_core_in_lldb(const std::string& executable, const std::string& core);
+// `root`: "", or the root file system that the libraries of the core's process are in.
+Report classify_core_in_lldb(const std::string& executable, const std::string& core, const std::string& root = "");
 
 // The first balanced JSON object at or after `from`.
 std::optional<nlohmann::json> find_json(const std::string& text, std::size_t from = 0);

@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -40,7 +41,8 @@ Expectation read_expectation(const json& base, const json& over) {
 Lab read_lab(const json& row) {
   Lab lab;
   lab.name = row.at("name");
-  lab.file = row.at("file");
+  lab.file = row.value("file", "");
+  lab.program = row.value("program", "");
   if (row.contains("python")) lab.first_minor = row["python"][0], lab.last_minor = row["python"][1];
   lab.settle = row.at("settle").get<std::map<std::string, std::string>>();
   lab.settle_after = row.value("settle_after", std::map<std::string, std::string>{});
@@ -80,6 +82,14 @@ const std::vector<Lab>& labs() {
   return rows;
 }
 
+bool Lab::runs_on(const CPython& python) const {
+  return python.minor >= first_minor && python.minor <= last_minor && std::filesystem::exists(executable(python));
+}
+
+std::string Lab::executable(const CPython& python) const {
+  return program.empty() ? python.path() : HANG_NATIVE_LABS + python.path() + "/" + program;
+}
+
 bool Lab::opcodes_unnamed(const CPython& python) const {
   if (!one_sample_stripped) return false;
   constexpr std::uint64_t kWholeLoop = 0x4000;
@@ -107,7 +117,10 @@ std::string blamed_line(const std::string& frame) {
 Result<std::unique_ptr<RunningLab>> RunningLab::start(const Lab& lab, const CPython& python) {
   PythonOptions options;
   options.deadline = kDeadline;
-  auto process = PythonProcess::run_script(python, std::string(HANG_LABS) + "/" + lab.file, options);
+  options.root = python.root;
+  auto process = lab.program.empty()
+                     ? PythonProcess::run_script(python, std::string(HANG_LABS) + "/" + lab.file, options)
+                     : PythonProcess::run_program({lab.executable(python)}, options);
   if (!process) return process.error();
   auto running = std::make_unique<RunningLab>();
   const auto numbers = numbers_of((*process)->ready());

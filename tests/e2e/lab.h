@@ -24,7 +24,8 @@ struct Expectation {
 };
 
 struct Lab {
-  std::string name, file;
+  std::string name;
+  std::string file, program;  // a script, or the name of a lab in C++
   int first_minor = 11, last_minor = 99;
   std::map<std::string, std::string> settle, settle_after;  // "main" or "blame" -> state (Settling)
   int signals = 0;                                          // SIGINTs before the look; negative: they stay pending
@@ -37,6 +38,9 @@ struct Lab {
   bool core = false;         // one of those that are also looked at in a core
   std::string needs;         // "trio"
 
+  [[nodiscard]] bool runs_on(const CPython& python) const;
+  // What runs as the process: the interpreter, or the lab in C++ that was built for it.
+  [[nodiscard]] std::string executable(const CPython& python) const;
   [[nodiscard]] const Expectation& in_lldb(const CPython& python) const {
     return opcodes_unnamed(python) ? *one_sample_stripped : expect_in_lldb;
   }

@@ -29,7 +29,7 @@ struct Patient {
 };
 
 void PrintTo(const Patient& patient, std::ostream* out) {
-  *out << patient.lab.file << " on " << patient.python.path();
+  *out << patient.lab.name << " on " << patient.python.path();
 }
 
 // One CPython of each minor: what depends on the minor only need not run on each of its builds.
@@ -44,8 +44,7 @@ std::vector<Patient> patients(const std::vector<CPython>& pythons, bool (*wanted
   std::vector<Patient> all;
   for (const Lab& lab : labs())
     for (const CPython& python : pythons)
-      if (wanted(lab) && python.minor >= lab.first_minor && python.minor <= lab.last_minor)
-        all.push_back({lab, python});
+      if (wanted(lab) && lab.runs_on(python)) all.push_back({lab, python});
   return all;
 }
 
@@ -281,10 +280,11 @@ class Core : public Lldb {
 TEST_P(Core, VerdictStandsAndTheMissingIsNamed) {
   const CommandResult dumped = run_command({"gcore", "-o", prefix(), pid_text()});
   ASSERT_TRUE(fs::exists(core())) << dumped.out << dumped.err;
-  const Report report = classify_core_in_lldb(GetParam().python.path(), core());
+  const CPython& python = GetParam().python;
+  const Report report = classify_core_in_lldb(lab().executable(python), core(), python.root);
   ASSERT_TRUE(report.json) << report.command.out << report.command.err;
   EXPECT_EQ(report.json->at("target").at("kind"), "core");
-  expect_verdict(*report.json, lab().in_core(GetParam().python), *patient_);
+  expect_verdict(*report.json, lab().in_core(python), *patient_);
   const json gaps = report.json->value("gaps", json::array());
   EXPECT_FALSE(gaps.empty()) << "a core has no fd table and no queues";
 }
