@@ -1,6 +1,18 @@
 #include "collect/code_symbols.h"
 
+#include <cstdlib>
+#include <cxxabi.h>
+#include <memory>
+
 namespace hang::collect {
+
+std::string demangled(const std::string& symbol) {
+  if (!symbol.starts_with("_Z")) return symbol;
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> name(abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status),
+                                                    std::free);
+  return status == 0 && name ? std::string(name.get()) : symbol;
+}
 
 std::string module_name(const std::string& path) {
   const auto slash = path.rfind('/');
@@ -35,7 +47,7 @@ bool loop_is_one_function(Target& target, const Module& module) {
 
 std::optional<CodeSymbol> symbol_at(Target& target, RemoteAddr pc, const std::string& library) {
   if (auto symbol = target.code_symbol(pc))
-    return CodeSymbol{symbol->name, module_name(symbol->module), symbol->offset};
+    return CodeSymbol{demangled(symbol->name), module_name(symbol->module), symbol->offset};
   const auto modules = target.modules();
   if (!modules) return std::nullopt;
   for (const Module& module : *modules) {

@@ -13,6 +13,8 @@ namespace hang::collect {
 // bytecode. Nothing if that is not known.
 std::optional<CodeSymbol> symbol_at(Target& target, RemoteAddr pc, const std::string& library);
 
+// The name that a C++ programmer knows: "(anonymous namespace)::spin(_object*)". Others are as they are.
+std::string demangled(const std::string& symbol);
 // The file name of a path.
 std::string module_name(const std::string& path);
 // The path of the module that is mapped at `address`.

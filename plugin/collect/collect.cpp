@@ -85,14 +85,16 @@ bool is_holder(const Snapshot& snapshot, std::uint64_t tid) {
 }
 
 // A thread that waits for the GIL wakes every 5 ms to ask for it, and on a loaded machine then waits for a CPU. Seen at
-// such a moment it "runs" without the GIL, which Python code cannot; look again until it is where it lives.
+// such a moment it "runs" without the GIL, which Python code cannot; look again until it is where it lives. What has
+// the GIL may run; but it may wait for the GIL as another thread state (G2), so it gets a short second look.
 void settle_waiters(Snapshot& snapshot) {
-  constexpr std::chrono::microseconds kFirstLook{300}, kLastLook{10'000};
+  constexpr std::chrono::microseconds kFirstLook{300}, kLastLook{10'000}, kLastLookAtHolder{1000};
   for (auto& thread : snapshot.threads) {
     const bool python = std::any_of(snapshot.python->thread_states.begin(), snapshot.python->thread_states.end(),
-                                    [&](const auto& s) { return s.tid == thread.tid && !s.frames.empty(); });
-    if (!python || is_holder(snapshot, thread.tid)) continue;
-    for (auto pause = kFirstLook; pause < kLastLook && thread.wait.kind == WaitKind::none; pause *= 2) {
+                                    [&](const auto& s) { return s.tid == thread.tid; });
+    if (!python || thread.wait.kind != WaitKind::none) continue;
+    const auto last = is_holder(snapshot, thread.tid) ? kLastLookAtHolder : kLastLook;
+    for (auto pause = kFirstLook; pause < last && thread.wait.kind == WaitKind::none; pause *= 2) {
       std::this_thread::sleep_for(pause);
       auto again = kernel::read_thread(snapshot.target.pid, thread.tid);
       if (!again) break;

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <cstddef>
 #include <fmt/format.h>
 #include <set>
 #include <string_view>
+#include <thread>
 
 #include "collect/code_symbols.h"
 
@@ -65,14 +68,21 @@ std::vector<std::uint64_t> threads_of_interest(const Snapshot& snapshot) {
 }
 
 void read_stack(Target& target, ThreadFacts& thread) {
+  constexpr int kTries = 4;
+  constexpr std::chrono::microseconds kPause{400};
   auto stack = target.native_stack(thread.tid);
+  // Who waits for the GIL wakes every 5 ms for an instant.
+  for (int again = 0; again < kTries && !stack && stack.error().kind == ErrorKind::inconsistent; ++again) {
+    std::this_thread::sleep_for(kPause);
+    stack = target.native_stack(thread.tid);
+  }
   if (!stack) return;
   for (const auto& frame : *stack) {
     // The call is before the address that it returns to.
     const RemoteAddr at(frame.pc - (thread.native_frames.empty() ? 0 : 1));
     NativeFrame facts{frame.pc, frame.function, {}, {}};
     if (auto symbol = target.code_symbol(at)) {
-      facts.symbol = symbol->name;
+      facts.symbol = demangled(symbol->name);
       facts.module = module_name(symbol->module);
     } else if (auto module = module_at(target, at)) {
       facts.module = module_name(*module);
@@ -87,47 +97,67 @@ bool is_thread(const Snapshot& snapshot, std::uint64_t tid) {
   return tid != 0 && snapshot.thread(tid) != nullptr;
 }
 
-// A word of the target that is the tid of one of its threads.
-std::optional<std::uint64_t> tid_at(Target& target, const Snapshot& snapshot, std::uint64_t address,
-                                    std::uint32_t mask = ~0U) {
-  const auto word = read_value<std::uint32_t>(target, RemoteAddr(address));
-  if (!word || !is_thread(snapshot, *word & mask)) return std::nullopt;
-  return *word & mask;
+// struct __pthread_mutex_s: int __lock; unsigned __count; int __owner; unsigned __nusers; int __kind; ... A mutex that
+// somebody waits for has 2 in __lock, and users; a word that has not is no mutex, whatever lies behind it (glibc,
+// sysdeps/x86/nptl/bits/struct_mutex.h, nptl/lowlevellock.h; the same from 2.25 to 2.41).
+struct Mutex {
+  std::int32_t lock;
+  std::uint32_t count;
+  std::int32_t owner;
+  std::uint32_t users;
+  std::int32_t kind;
+};
+
+// struct __pthread_rwlock_arch_t: unsigned __readers, __writers, __wrphase_futex, __writers_futex, two pads, int
+// __cur_writer. Bit 1 of __readers says that a writer has it (PTHREAD_RWLOCK_WRLOCKED, nptl/pthread_rwlock_common.c).
+struct RwLock {
+  std::uint32_t readers, writers, phase_futex, writers_futex, pads[2];
+  std::int32_t writer;
+};
+
+void record(NativeLockFacts& lock, const char* kind, const char* field, std::uint64_t owner) {
+  lock.kind = kind;
+  lock.owner = owner;
+  lock.recorded = true;
+  lock.evidence = fmt::format("{} = {}", field, owner);
 }
 
-// struct __pthread_mutex_s begins with int __lock, unsigned __count, int __owner; struct __pthread_rwlock_arch_t with
-// unsigned __readers, __writers, __wrphase_futex, __writers_futex, two pads, int __cur_writer (glibc,
-// sysdeps/x86/nptl/bits/struct_mutex.h and struct_rwlock.h, the same from 2.25 to 2.41). A priority-inheritance futex
-// has the owner in its own low 30 bits (FUTEX_TID_MASK, include/uapi/linux/futex.h).
-void find_recorded_owner(Target& target, const Snapshot& snapshot, const facts::Wait& wait, NativeLockFacts& lock) {
-  constexpr std::uint64_t kOwner = 8, kFromPhase = 16, kFromWriters = 12;
+void find_mutex_owner(Target& target, const Snapshot& snapshot, NativeLockFacts& lock) {
+  constexpr std::int32_t kWaitedFor = 2, kMostKinds = 0x400;
+  constexpr std::uint32_t kMostUsers = 1 << 22;
+  const auto mutex = read_value<Mutex>(target, RemoteAddr(lock.futex));
+  if (!mutex || mutex->lock != kWaitedFor || mutex->users == 0 || mutex->users > kMostUsers || mutex->kind < 0 ||
+      mutex->kind >= kMostKinds || mutex->owner <= 0)
+    return;
+  const auto owner = static_cast<std::uint64_t>(mutex->owner);
+  if (is_thread(snapshot, owner)) record(lock, "pthread mutex", "pthread_mutex_t.__data.__owner", owner);
+}
+
+void find_rwlock_writer(Target& target, const Snapshot& snapshot, NativeLockFacts& lock) {
+  constexpr std::uint32_t kWriterHasIt = 2;
+  for (const std::uint64_t offset : {offsetof(RwLock, phase_futex), offsetof(RwLock, writers_futex)}) {
+    const auto rwlock = read_value<RwLock>(target, RemoteAddr(lock.futex - offset));
+    if (!rwlock || (rwlock->readers & kWriterHasIt) == 0 || rwlock->writer <= 0) continue;
+    const auto owner = static_cast<std::uint64_t>(rwlock->writer);
+    if (!is_thread(snapshot, owner)) continue;
+    return record(lock, "pthread rwlock", "pthread_rwlock_t.__data.__cur_writer", owner);
+  }
+}
+
+// A priority-inheritance futex has the owner in its own low 30 bits (FUTEX_TID_MASK, include/uapi/linux/futex.h).
+void find_inheriting_owner(Target& target, const Snapshot& snapshot, NativeLockFacts& lock) {
   constexpr std::uint32_t kTidMask = 0x3fffffff;
+  const auto word = read_value<std::uint32_t>(target, RemoteAddr(lock.futex));
+  if (word && is_thread(snapshot, *word & kTidMask))
+    record(lock, "priority-inheritance mutex", "futex word", *word & kTidMask);
+}
+
+void find_recorded_owner(Target& target, const Snapshot& snapshot, const facts::Wait& wait, NativeLockFacts& lock) {
   constexpr std::uint64_t kLockPi = 6, kLockPi2 = 13, kCommand = 127;
   const std::uint64_t command = wait.args.size() > 1 ? wait.args[1] & kCommand : 0;
-  struct Place {
-    const char *kind, *field;
-    std::uint64_t offset;
-    std::uint32_t mask;
-  };
-  const std::array<Place, 3> places{{{"pthread mutex", "pthread_mutex_t.__data.__owner", kOwner, ~0U},
-                                     {"pthread rwlock", "pthread_rwlock_t.__data.__cur_writer", kFromPhase, ~0U},
-                                     {"pthread rwlock", "pthread_rwlock_t.__data.__cur_writer", kFromWriters, ~0U}}};
-  const Place inheriting{"priority-inheritance mutex", "futex word", 0, kTidMask};
-  const auto accept = [&](const Place& place) {
-    const auto owner = tid_at(target, snapshot, lock.futex + place.offset, place.mask);
-    if (!owner) return false;
-    lock.kind = place.kind;
-    lock.owner = owner;
-    lock.recorded = true;
-    lock.evidence = fmt::format("{} = {}", place.field, *owner);
-    return true;
-  };
-  if (command == kLockPi || command == kLockPi2) {
-    accept(inheriting);
-    return;
-  }
-  for (const auto& place : places)
-    if (accept(place)) return;
+  if (command == kLockPi || command == kLockPi2) return find_inheriting_owner(target, snapshot, lock);
+  find_mutex_owner(target, snapshot, lock);
+  if (!lock.owner) find_rwlock_writer(target, snapshot, lock);
 }
 
 // --- owners that the stacks tell -------------------------------------------------------------------------------
@@ -149,35 +179,50 @@ const Entry* entry_of(const NativeFrame& frame) {
   return found == kOnceEntries.end() ? nullptr : &*found;
 }
 
-// A guard has no owner, but who initializes is still inside the function that has the static: the caller of the entry
-// of the one that waits. A waiter of the same kind does not count; it is in the entry too.
-void find_initializer(const Snapshot& snapshot, const ThreadFacts& waiter, NativeLockFacts& lock) {
+// Where a thread waits for another one's initialization: the function that the initializer must be inside of too.
+struct OnceWait {
+  std::string kind;
+  const NativeFrame* function = nullptr;
+};
+
+std::optional<OnceWait> once_wait(const ThreadFacts& waiter) {
   constexpr std::size_t kNearTop = 6;  // futex wrapper, syscall, the entry
   const auto& frames = waiter.native_frames;
-  const Entry* entry = nullptr;
-  std::size_t caller = 0;
-  for (std::size_t i = 0; i < std::min(frames.size(), kNearTop); ++i)
-    if (const auto* found = entry_of(frames[i])) entry = found, caller = i + 1;
-  if (entry == nullptr) return;
-  lock.kind = entry->kind;
-  if (caller >= frames.size() || frames[caller].function == 0) return;
-  const auto& function = frames[caller];
+  for (std::size_t i = 0; i + 1 < std::min(frames.size(), kNearTop); ++i)
+    if (const auto* entry = entry_of(frames[i])) return OnceWait{std::string(entry->kind), &frames[i + 1]};
+  // In a stripped libc pthread_once waits in a function without a name: __pthread_once_slow, which also calls the
+  // initializer. No other one there both sleeps on a futex itself and calls back.
+  if (!frames.empty() && frames.front().symbol.empty() && frames.front().module.starts_with("libc."))
+    return OnceWait{"pthread_once", &frames.front()};
+  return std::nullopt;
+}
+
+// A guard has no owner, but who initializes is still inside the function that has the static: it has called on from
+// there. A thread that waits for the same thing is not it.
+void find_initializer(const Snapshot& snapshot, const ThreadFacts& waiter, NativeLockFacts& lock) {
+  const auto wait = once_wait(waiter);
+  if (!wait || wait->function->function == 0) return;
+  const bool named = !wait->function->symbol.empty();
   for (const auto& other : snapshot.threads) {
-    if (other.tid == waiter.tid || other.native_frames.empty()) continue;
+    if (other.tid == waiter.tid || other.native_frames.empty() || other.wait.futex == waiter.wait.futex) continue;
     const auto& theirs = other.native_frames;
-    const auto same = std::find_if(theirs.begin(), theirs.end(),
-                                   [&](const NativeFrame& frame) { return frame.function == function.function; });
-    // Directly below the entry it would be a waiter as well; an initializer has called on.
-    if (same == theirs.end() || same == theirs.begin()) continue;
-    const bool waits_too = same - theirs.begin() <= static_cast<std::ptrdiff_t>(kNearTop) &&
-                           entry_of(*(same - 1)) != nullptr && other.wait.futex == waiter.wait.futex;
-    if (waits_too) continue;
+    const auto same = std::find_if(theirs.begin(), theirs.end(), [&](const NativeFrame& frame) {
+      return frame.function == wait->function->function;
+    });
+    if (same == theirs.end() || same == theirs.begin()) continue;  // on top it waits there itself
+    lock.kind = wait->kind;
     lock.owner = other.tid;
     lock.evidence =
         fmt::format("both threads are inside {} ({})",
-                    function.symbol.empty() ? "the same function without a name" : function.symbol, function.module);
+                    named ? wait->function->symbol : "the same function without a name", wait->function->module);
     return;
   }
+  if (entry_of(waiter.native_frames.front()) != nullptr || wait->kind != "pthread_once") lock.kind = wait->kind;
+}
+
+bool is_once(const ThreadFacts& waiter) {
+  const auto wait = once_wait(waiter);
+  return wait && wait->kind != "pthread_once";
 }
 
 void add_lock(Target& target, Snapshot& snapshot, const ThreadFacts& waiter) {
@@ -188,7 +233,8 @@ void add_lock(Target& target, Snapshot& snapshot, const ThreadFacts& waiter) {
   NativeLockFacts lock;
   lock.futex = word;
   lock.kind = "native lock";
-  find_recorded_owner(target, snapshot, waiter.wait, lock);
+  // What lies behind a guard is not its owner.
+  if (!is_once(waiter)) find_recorded_owner(target, snapshot, waiter.wait, lock);
   if (!lock.owner) find_initializer(snapshot, waiter, lock);
   if (!lock.owner && lock.kind == "native lock") return;  // nothing is known of it
   if (lock.recorded)

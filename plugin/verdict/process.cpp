@@ -154,12 +154,34 @@ std::string Process::thread_label(std::uint64_t tid) const {
   return name.empty() ? fmt::format("thread {}", tid) : fmt::format("thread {} \"{}\"", tid, name);
 }
 
+std::string native_label(const facts::NativeFrame& frame) {
+  return fmt::format("{} ({})", frame.symbol.empty() ? "a function without a name" : frame.symbol, frame.module);
+}
+
+std::string native_culprit(const Process& process, std::uint64_t tid) {
+  const auto* thread = process.thread(tid);
+  if (thread == nullptr || !process.facts().python) return {};
+  const auto& library = process.python().library;
+  const std::string cpython = library.substr(library.rfind('/') + 1);
+  const auto* state = process.current_state(tid);
+  const bool has_python = state != nullptr && !state->frames.empty();
+  for (const auto& frame : thread->native_frames) {
+    const bool system = frame.module.starts_with("libc.") || frame.module.starts_with("ld-") ||
+                        frame.module.starts_with("libpthread") || frame.module.starts_with("libstdc++");
+    // Below CPython's own functions is what Python's frames tell better, if there are any.
+    if (frame.module == cpython && has_python) return {};
+    if (!system && frame.module != cpython) return native_label(frame);
+  }
+  return {};
+}
+
 Blame Process::blame(std::uint64_t tid) const {
   Blame blame{thread_label(tid), tid, std::nullopt, "", std::nullopt};
   if (const auto* state = current_state(tid)) {
     blame.interpreter = state->interpreter;
     if (const auto* frame = user_frame(state->frames)) blame.frame = frame_label(*frame);
   }
+  if (blame.frame.empty()) blame.frame = native_culprit(*this, tid);
   return blame;
 }
 

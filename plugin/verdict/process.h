@@ -70,6 +70,11 @@ class Process {
 std::string frame_label(const facts::FrameFacts& frame);
 // The innermost frame outside the standard library and installed frameworks, else the innermost one; null if none.
 const facts::FrameFacts* user_frame(const std::vector<facts::FrameFacts>& frames);
+// "f (libx.so)"
+std::string native_label(const facts::NativeFrame& frame);
+// The innermost function of a thread's native stack that is not libc's nor CPython's; "" if none is known, or if
+// Python's frames tell better.
+std::string native_culprit(const Process& process, std::uint64_t tid);
 // Index of the innermost frame that is a Python signal handler, or a finalizer (__del__), called by the interpreter.
 std::optional<std::size_t> handler_frame(const facts::ThreadStateFacts& state);
 std::optional<std::size_t> finalizer_frame(const facts::ThreadStateFacts& state);

@@ -105,35 +105,12 @@ Confidence confidence_of_sleep(const Process& process, std::uint64_t tid) {
   return snapshot.watch.at_rest ? Confidence::certain : Confidence::likely;
 }
 
-namespace {
-
-std::string native_label(const facts::NativeFrame& frame) {
-  return fmt::format("{} ({})", frame.symbol.empty() ? "a function without a name" : frame.symbol, frame.module);
-}
-
-}  // namespace
-
 std::string native_caller(const Process& process, std::uint64_t tid, std::string_view symbol) {
   const auto* thread = process.thread(tid);
   if (thread == nullptr) return {};
   const auto& frames = thread->native_frames;
   for (std::size_t i = 0; i + 1 < frames.size(); ++i)
     if (frames[i].symbol == symbol) return native_label(frames[i + 1]);
-  return {};
-}
-
-std::string native_culprit(const Process& process, std::uint64_t tid) {
-  const auto* thread = process.thread(tid);
-  if (thread == nullptr || !process.facts().python) return {};
-  const auto& library = process.python().library;
-  const std::string cpython = library.substr(library.rfind('/') + 1);
-  for (const auto& frame : thread->native_frames) {
-    const bool system = frame.module.starts_with("libc.") || frame.module.starts_with("libc-") ||
-                        frame.module.starts_with("ld-") || frame.module.starts_with("libpthread") ||
-                        frame.module.starts_with("libstdc++");
-    if (frame.module == cpython) return {};
-    if (!system) return native_label(frame);
-  }
   return {};
 }
 

@@ -62,7 +62,4 @@ bool lock_is_owned_elsewhere(const Case& c, const GilGrip& grip);
 Confidence confidence_of_sleep(const Process& process, std::uint64_t tid);
 // "f (libx.so)": the function of the native stack that called `symbol`; "" if it is not on the stack or not known.
 std::string native_caller(const Process& process, std::uint64_t tid, std::string_view symbol);
-// "f (libx.so)": the innermost function of the native stack that is not libc's nor CPython's; "" if none is known.
-std::string native_culprit(const Process& process, std::uint64_t tid);
-
 }  // namespace hang::verdict
