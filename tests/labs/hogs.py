@@ -1,6 +1,7 @@
-"""What a lab runs in a thread or in a subinterpreter: calls that keep the GIL, and one that does not.
+"""What a lab runs in a thread or in a subinterpreter: calls that keep the GIL, some that do not, and threads that their
+interpreter's end must join.
 
-Each waits until the main thread is where the lab says, and says READY itself immediately before the call: while it
+Each hog waits until the main thread is where the lab says, and says READY itself immediately before the call: while it
 holds the GIL nobody else in the process can.
 """
 
@@ -8,7 +9,7 @@ import os
 import re
 import time
 
-from labkit import EPOLL, NANOSLEEP, await_syscall, ready
+from labkit import EPOLL, NANOSLEEP, await_syscall, end_of_script, ready
 
 ENDLESS = re.compile(r"(a+)+$")  # 2**64 steps on the text below, with the GIL held and no way to interrupt
 TEXT = "a" * 64 + "b"
@@ -69,3 +70,40 @@ def spin():
 
 def park():
     time.sleep(1_000_000)
+
+
+# --- threads that the end of their interpreter must join ---------------------------------------------------------
+
+
+def leave(function, name):
+    """Starts a thread of this interpreter that calls FUNCTION() once its interpreter is joining it."""
+    import sys
+    import threading
+
+    ending = end_of_script()
+
+    def run():
+        ending.wait()
+        ready(blame=own_tid())
+        globals()[function]()
+
+    thread = threading.Thread(target=run, name=name, daemon=False)  # explicit: a driver's threads inherit "daemon"
+    if sys.version_info < (3, 12):  # whose destroy() refuses an interpreter that has a thread already
+        threading._register_atexit(thread.start)
+    else:
+        thread.start()
+
+
+def wait():
+    import threading
+
+    threading.Event().wait()  # BLAME
+
+
+def sleep_until_a_date():
+    time.sleep(3600)
+
+
+def count():
+    for _ in range(10**15):
+        pass

@@ -35,6 +35,16 @@ def await_syscall(tid, numbers, process="self", deadline=30.0):
         time.sleep(0.001)
 
 
+def end_of_script():
+    """An Event that is set as threading._shutdown begins, before it joins anybody. concurrent.futures joins its workers
+    from such a hook, too; the last one registered is the first one called."""
+    import threading
+
+    event = threading.Event()
+    threading._register_atexit(event.set)
+    return event
+
+
 def trio_wakeup_pair():
     """A wakeup pair made as trio makes its own (trio/_core/_wakeup_socketpair.py): six one-byte sends fill it."""
     import signal
@@ -130,6 +140,13 @@ def start(interpreter, function, name, *args):
     thread = threading.Thread(target=execute, args=(interpreter, code), name=name, daemon=True)
     thread.start()
     return thread
+
+
+def close_with_thread(kind, function, name):
+    """Makes an interpreter, leaves the thread `name` in it, which calls hogs.FUNCTION(), and closes it."""
+    interpreter = create(kind)
+    execute(interpreter, f"import sys; sys.path.insert(0, {HERE!r}); import hogs; hogs.leave({function!r}, {name!r})")
+    destroy(interpreter)
 
 
 def park_innocents(count=3, kind="legacy"):
