@@ -9,7 +9,7 @@ import os
 import re
 import time
 
-from labkit import EPOLL, NANOSLEEP, await_syscall, end_of_script, ready
+from labkit import EPOLL, NANOSLEEP, await_syscall, ready
 
 ENDLESS = re.compile(r"(a+)+$")  # 2**64 steps on the text below, with the GIL held and no way to interrupt
 TEXT = "a" * 64 + "b"
@@ -76,21 +76,19 @@ def park():
 
 
 def leave(function, name):
-    """Starts a thread of this interpreter that calls FUNCTION() once its interpreter is joining it."""
+    """Starts a thread of this interpreter that calls FUNCTION(). READY is said by the thread that is about to join it."""
     import sys
     import threading
 
-    ending = end_of_script()
+    thread = threading.Thread(target=globals()[function], name=name, daemon=False)  # a driver's would inherit "daemon"
 
-    def run():
-        ending.wait()
-        ready(blame=own_tid())
-        globals()[function]()
+    def ending():
+        if thread.ident is None:
+            thread.start()
+        ready(blame=thread.native_id)
 
-    thread = threading.Thread(target=run, name=name, daemon=False)  # explicit: a driver's threads inherit "daemon"
-    if sys.version_info < (3, 12):  # whose destroy() refuses an interpreter that has a thread already
-        threading._register_atexit(thread.start)
-    else:
+    threading._register_atexit(ending)
+    if sys.version_info >= (3, 12):  # before, destroy() refuses an interpreter that has a thread already
         thread.start()
 
 

@@ -35,16 +35,6 @@ def await_syscall(tid, numbers, process="self", deadline=30.0):
         time.sleep(0.001)
 
 
-def end_of_script():
-    """An Event that is set as threading._shutdown begins, before it joins anybody. concurrent.futures joins its workers
-    from such a hook, too; the last one registered is the first one called."""
-    import threading
-
-    event = threading.Event()
-    threading._register_atexit(event.set)
-    return event
-
-
 def trio_wakeup_pair():
     """A wakeup pair made as trio makes its own (trio/_core/_wakeup_socketpair.py): six one-byte sends fill it."""
     import signal
