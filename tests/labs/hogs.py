@@ -1,6 +1,7 @@
-"""What a lab runs in a thread or in a subinterpreter: calls that keep the GIL, and one that does not.
+"""What a lab runs in a thread or in a subinterpreter: calls that keep the GIL, some that do not, and threads that their
+interpreter's end must join.
 
-Each waits until the main thread is where the lab says, and says READY itself immediately before the call: while it
+Each hog waits until the main thread is where the lab says, and says READY itself immediately before the call: while it
 holds the GIL nobody else in the process can.
 """
 
@@ -69,3 +70,38 @@ def spin():
 
 def park():
     time.sleep(1_000_000)
+
+
+# --- threads that the end of their interpreter must join ---------------------------------------------------------
+
+
+def leave(function, name):
+    """Starts a thread of this interpreter that calls FUNCTION(). READY is said by the thread that is about to join it."""
+    import sys
+    import threading
+
+    thread = threading.Thread(target=globals()[function], name=name, daemon=False)  # a driver's would inherit "daemon"
+
+    def ending():
+        if thread.ident is None:
+            thread.start()
+        ready(blame=thread.native_id)
+
+    threading._register_atexit(ending)
+    if sys.version_info >= (3, 12):  # before, destroy() refuses an interpreter that has a thread already
+        thread.start()
+
+
+def wait():
+    import threading
+
+    threading.Event().wait()  # BLAME
+
+
+def sleep_until_a_date():
+    time.sleep(3600)
+
+
+def count():
+    for _ in range(10**15):
+        pass

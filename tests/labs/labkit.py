@@ -132,6 +132,13 @@ def start(interpreter, function, name, *args):
     return thread
 
 
+def close_with_thread(kind, function, name):
+    """Makes an interpreter, leaves the thread `name` in it, which calls hogs.FUNCTION(), and closes it."""
+    interpreter = create(kind)
+    execute(interpreter, f"import sys; sys.path.insert(0, {HERE!r}); import hogs; hogs.leave({function!r}, {name!r})")
+    destroy(interpreter)
+
+
 def park_innocents(count=3, kind="legacy"):
     """Interpreters that sleep with the GIL released, each on a thread of its own; returns once all do."""
     for number in range(count):
