@@ -35,6 +35,20 @@ def await_syscall(tid, numbers, process="self", deadline=30.0):
         time.sleep(0.001)
 
 
+def await_futex(tid, word, deadline=30.0):
+    """Returns once thread `tid` is blocked on the futex in the ctypes buffer `word`, e.g. a pthread mutex."""
+    import ctypes
+
+    until = time.monotonic() + deadline
+    while True:
+        with open(f"/proc/self/task/{tid}/syscall") as file:
+            words = file.read().split()
+        if words[0] == "202" and 0 <= int(words[1], 16) - ctypes.addressof(word) < ctypes.sizeof(word):
+            return
+        assert time.monotonic() < until, f"thread {tid} is in {words}"
+        time.sleep(0.001)
+
+
 def trio_wakeup_pair():
     """A wakeup pair made as trio makes its own (trio/_core/_wakeup_socketpair.py): six one-byte sends fill it."""
     import signal
