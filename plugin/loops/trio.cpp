@@ -86,6 +86,9 @@ void read_tasks(Python& python, RemoteAddr runner, LoopFacts& loop) {
     task.system = !task.main && (object == init || (system && parent == system));
     if (auto coroutine = objects.attribute(object, "coro")) read_coroutine(python, *coroutine, task);
     task.handles_cancel.reset();  // trio cancels by level, not by one exception
+    // The entry queue's task has a nursery of its own.
+    if (!task.main && !task.frames.empty() && task.frames.back().file.find("/trio/_core/") != std::string::npos)
+      task.system = true;
     read_scopes(python, object, task);
     read_thread_wait(python, task);
     loop.tasks.push_back(std::move(task));

@@ -35,6 +35,9 @@ void describe_holder(const Process& process, GilGrip& grip) {
 bool is_deaf(const Process& process, const GilGrip& grip) {
   const auto& gil = process.python().gils[grip.gil];
   const auto* main = process.main_interpreter();
+  // The waiter that counts is the main thread, as what it is now: inside the holder's interpreter it is heard.
+  const auto* waiter = process.current_state(process.main_tid());
+  if (waiter != nullptr && !waiter->frames.empty() && waiter->interpreter == grip.holder->interpreter) return false;
   return gil.drop_request_seen_by_holder == false && main != nullptr && grip.holder->interpreter != main->id;
 }
 

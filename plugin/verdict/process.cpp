@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
 
@@ -144,6 +145,15 @@ const facts::LoopFacts* Process::loop_of(std::uint64_t tid) const {
   return nullptr;
 }
 
+bool Process::is_inherited(const facts::LoopFacts& loop) const {
+  const auto* writer = loop.wakeup_writer ? facts_->fd(*loop.wakeup_writer) : nullptr;
+  if (writer == nullptr || !writer->unix_socket || !facts_->kernel.process.ppid) return false;
+  const auto& holders = writer->unix_socket->peer_holders;
+  return std::any_of(holders.begin(), holders.end(), [&](const facts::Holder& holder) {
+    return static_cast<std::int64_t>(holder.pid) == *facts_->kernel.process.ppid;
+  });
+}
+
 std::string Process::thread_label(std::uint64_t tid) const {
   if (tid == main_tid_) return fmt::format("main thread {}", tid);
   std::string name;
@@ -152,6 +162,10 @@ std::string Process::thread_label(std::uint64_t tid) const {
   const auto* thread = this->thread(tid);
   if (name.empty() && thread != nullptr) name = thread->comm;
   return name.empty() ? fmt::format("thread {}", tid) : fmt::format("thread {} \"{}\"", tid, name);
+}
+
+int minor_version(const facts::PythonFacts& python) {
+  return python.version.starts_with("3.") ? std::atoi(python.version.c_str() + 2) : 0;
 }
 
 std::string native_label(const facts::NativeFrame& frame) {

@@ -54,6 +54,10 @@ class Process {
   // The loop that thread runs, innermost first; null if none.
   [[nodiscard]] const facts::LoopFacts* loop_of(std::uint64_t tid) const;
 
+  // The loop was made before this process was forked: its parent has the wakeup pair too, and the frames that run the
+  // loop are a copy of the parent's.
+  [[nodiscard]] bool is_inherited(const facts::LoopFacts& loop) const;
+
   // 6908 "subint-driver[1" (threading name, else the kernel's); "main thread 6907" for the main thread.
   [[nodiscard]] std::string thread_label(std::uint64_t tid) const;
   [[nodiscard]] Blame blame(std::uint64_t tid) const;
@@ -70,6 +74,8 @@ class Process {
 std::string frame_label(const facts::FrameFacts& frame);
 // The innermost frame outside the standard library and installed frameworks, else the innermost one; null if none.
 const facts::FrameFacts* user_frame(const std::vector<facts::FrameFacts>& frames);
+// 13 of CPython 3.13.0; 0 if not known.
+int minor_version(const facts::PythonFacts& python);
 // "f (libx.so)"
 std::string native_label(const facts::NativeFrame& frame);
 // The innermost function of a thread's native stack that is not libc's nor CPython's; "" if none is known, or if

@@ -69,6 +69,7 @@ class Walk {
   [[nodiscard]] bool handler_is_stuck() const;
   [[nodiscard]] std::string held_back_in_trio(const facts::LoopFacts& loop) const;
   [[nodiscard]] std::string joined_by_exit() const;
+  [[nodiscard]] std::string closed_by_exit() const;
 
   [[nodiscard]] const facts::SignalFacts& signals() const { return process_.python().signals; }
   [[nodiscard]] bool handled_by_runner() const { return signals().sigint_handler_name.ends_with("Runner._on_sigint"); }
@@ -286,6 +287,20 @@ std::string Walk::joined_by_exit() const {
   return {};
 }
 
+// From 3.14 on the exit closes the interpreters that are left, on the main thread, and joins their threads
+// (finalize_subinterpreters, Python/pylifecycle.c); Ctrl-C is not handled there. 3.13 does so now and then.
+std::string Walk::closed_by_exit() const {
+  if (minor_version(process_.python()) < 13) return {};
+  for (const auto& interpreter : process_.python().interpreters) {
+    if (interpreter.is_main) continue;
+    for (auto tid : process_.joined_at_end(interpreter.id, process_.main_tid()))
+      if (graph_.waiting(tid).waker == Waker::none)
+        return fmt::format("the exit would close interpreter {} and wait for {} in it", interpreter.id,
+                           process_.thread_label(tid));
+  }
+  return {};
+}
+
 void Walk::reached_top() {
   const char* title = "exception reaches the top";
   const auto partly = [&](std::string why) {
@@ -317,6 +332,8 @@ void Walk::reached_top() {
                         "cancels and awaits that task again",
                         task.name));
   if (const std::string why = joined_by_exit(); !why.empty()) return partly(why);
+  if (const std::string why = closed_by_exit(); !why.empty())
+    return minor_version(process_.python()) >= 14 ? die(7, title, why) : doubt(7, title, why);
   if (process_.main_exits()) return add(7, title, Mark::ok, "it ends the wait for the threads, and the exit goes on");
   add(7, title, Mark::ok, "nothing seen that would hold it back");
 }
@@ -440,6 +457,8 @@ std::string misrouted(const Process& process) {
   if (loop->wakeup_writer && *signals.wakeup_fd != *loop->wakeup_writer)
     return fmt::format("the wakeup fd is {}, but the loop reads the other end of fd {}", *signals.wakeup_fd,
                        *loop->wakeup_writer);
+  if (!loop->in_selector && process.is_inherited(*loop))
+    return fmt::format("the byte goes into a pair{}", shared_with(process));
   return disconnected(process, *loop);
 }
 

@@ -24,6 +24,11 @@ bool wakes_soon(const Waiting& waiting) {
   return waiting.waker == Waker::timer && waiting.wakes_in_ms.value_or(0) <= kSoonMs;
 }
 
+bool has_near_date(const Waiting& waiting) {
+  constexpr double kFarMs = 2.0 * 3600 * 1000;
+  return waiting.waker == Waker::timer && waiting.wakes_in_ms.value_or(0) <= kFarMs;
+}
+
 namespace {
 
 bool frame_is(const facts::FrameFacts& frame, std::string_view file, std::string_view function) {

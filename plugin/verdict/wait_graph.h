@@ -80,6 +80,8 @@ inline constexpr std::int64_t kNothingScheduledMs = 24LL * 3600 * 1000;
 bool is_endless(const facts::Wait& wait);
 // It wakes by itself within a second, and then does what it can do only awake.
 bool wakes_soon(const Waiting& waiting);
+// It has a date, and one that somebody may wait for. time.sleep(1_000_000) is a way to say never.
+bool has_near_date(const Waiting& waiting);
 
 // Frames of an idle pool worker (concurrent.futures, trio's thread cache, multiprocessing.pool).
 bool is_idle_pool_worker(const std::vector<facts::FrameFacts>& frames);

@@ -88,10 +88,16 @@ TEST(S6, AShieldKeepsTheCancellationOut) {
   EXPECT_EQ(verdict.ctrl_c.step, 7);
 }
 
-TEST(S6, AShieldAloneIsNoHangButStopsCtrlC) {
+TEST(S6, AShieldAloneIsPossibleAndStopsCtrlC) {
   auto patient = shielded_trio(false);
-  const auto verdict = classify(patient);
-  EXPECT_NE(verdict.finding.id, "S6");
+  auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "S6");
+  EXPECT_EQ(verdict.finding.confidence, Confidence::possible);
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::no);
+  // Somebody may still connect.
+  patient.listening(8);
+  verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "N3");
   EXPECT_EQ(verdict.ctrl_c.answer, Answer::no);
 }
 

@@ -68,6 +68,8 @@ std::optional<Finding> idle_by_design(const Case& c) {
   // A main thread on a lock (join, Event.wait) waits for its other threads: it is as idle as they are.
   if (!proof && c.graph.waiting(main).waker == Waker::none && process.loop_of(main) == nullptr) {
     for (auto tid : c.graph.alive_besides(main)) {
+      const auto& waiting = c.graph.waiting(tid);
+      if (waiting.waker == Waker::timer && !has_near_date(waiting)) continue;
       proof = thread_proof(c, tid);
       if (!proof) continue;
       waits = tid;

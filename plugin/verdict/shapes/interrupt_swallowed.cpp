@@ -1,7 +1,9 @@
 // S6 interrupt-swallowed: the interrupt got to Python, and died on its way to the top: caught as a cancellation, held
 // back by a shielded scope, or raised inside a finalizer, from where nothing gets out.
+#include <algorithm>
 #include <fmt/format.h>
 
+#include "verdict/loop_wait.h"
 #include "verdict/shapes/shape.h"
 
 namespace hang::verdict {
@@ -31,26 +33,36 @@ bool parked(const Case& c, const facts::LoopFacts& loop) {
   return loop.in_selector && loop.ready.value_or(0) == 0 && !wakes_soon(c.graph.waiting(loop.tid));
 }
 
+// asyncio.run is over, for whatever reason, and waits for the tasks that it has cancelled (Lib/asyncio/runners.py).
+bool cancels_all_tasks(const Case& c) {
+  const auto* state = c.process.current_state(c.process.main_tid());
+  return state != nullptr && std::any_of(state->frames.begin(), state->frames.end(), [](const auto& frame) {
+           return frame.function == "_cancel_all_tasks" && frame.file.ends_with("asyncio/runners.py");
+         });
+}
+
 // asyncio.run: the first SIGINT cancelled the main task. A task that was asked to end, does not handle the cancellation
 // any more, and waits again, has swallowed it.
 std::optional<Finding> swallowed_cancel(const Case& c, const facts::LoopFacts& loop) {
   const auto& signals = c.process.python().signals;
-  if (loop.kind != facts::LoopKind::asyncio || signals.runner_interrupt_count.value_or(0) < 1) return std::nullopt;
+  const bool interrupted = signals.runner_interrupt_count.value_or(0) > 0;
+  if (loop.kind != facts::LoopKind::asyncio || (!interrupted && !cancels_all_tasks(c))) return std::nullopt;
   for (const auto& task : loop.tasks) {
     if (task.cancels.value_or(0) < 1 || task.handles_cancel != false || task.waits_for_tasks ||
         line_of(task) == nullptr)
       continue;
     auto finding = task_finding(
         c, loop, task, Confidence::likely,
-        fmt::format(
-            "SIGINT arrived and asyncio.run cancelled the main task, but task {} caught the cancellation, went on, "
-            "and waits again at {}.",
-            task.name, frame_label(*line_of(task))),
+        fmt::format("{}, but task {} caught the cancellation, went on, and waits again at {}.",
+                    interrupted ? "SIGINT arrived and asyncio.run cancelled the main task"
+                                : "asyncio.run ends, has cancelled its tasks and waits for them",
+                    task.name, frame_label(*line_of(task))),
         "Re-raise asyncio.CancelledError after cleaning up; never `except BaseException: pass` or contextlib.suppress "
         "around "
         "an await. If the task is meant to go on, call Task.uncancel() (3.11+).");
-    cite_kernel(finding, "Runner._interrupt_count", std::to_string(*signals.runner_interrupt_count),
-                facts::Source::table);
+    if (interrupted)
+      cite_kernel(finding, "Runner._interrupt_count", std::to_string(*signals.runner_interrupt_count),
+                  facts::Source::table);
     cite_kernel(finding, "Task.cancelling() of " + task.name, std::to_string(*task.cancels), facts::Source::table);
     return finding;
   }
@@ -60,16 +72,21 @@ std::optional<Finding> swallowed_cancel(const Case& c, const facts::LoopFacts& l
 // trio: a scope around the task was cancelled, by Ctrl-C or by the program, and a shield keeps it from the task.
 std::optional<Finding> shielded(const Case& c, const facts::LoopFacts& loop) {
   if (loop.kind != facts::LoopKind::trio) return std::nullopt;
+  // Before any signal: nothing but Ctrl-C could end this wait, and the shield would keep that out.
+  const auto wait = loop_wait(c.process, c.graph, loop);
+  const bool would = c.ctrl_c.step == 7 && c.ctrl_c.answer == Answer::no && wait && wait->endless &&
+                     wait->wakers.empty() && wait->workers.empty();
   for (const auto& task : loop.tasks) {
-    if (task.system || task.cancels.value_or(0) < 1 || task.shielded != true || task.waits_for_tasks ||
-        line_of(task) == nullptr)
+    const bool cancelled = task.cancels.value_or(0) > 0;
+    if (task.system || task.shielded != true || task.waits_for_tasks || line_of(task) == nullptr ||
+        (!cancelled && !would))
       continue;
     return task_finding(
-        c, loop, task, Confidence::likely,
+        c, loop, task, cancelled ? Confidence::likely : Confidence::possible,
         fmt::format(
-            "The tasks of the trio loop were cancelled, as Ctrl-C does, but task {} waits at {} inside a cancel "
-            "scope with shield=True, which keeps the cancellation out; everything waits for that task.",
-            task.name, frame_label(*line_of(task))),
+            "The tasks of the trio loop {} cancelled, as Ctrl-C does, but task {} waits at {} inside a cancel scope "
+            "with shield=True, which keeps the cancellation out; everything waits for that task.",
+            cancelled ? "were" : "can be", task.name, frame_label(*line_of(task))),
         "Give the shielded scope a deadline: `with trio.move_on_after(SECONDS, shield=True)`; keep shields around "
         "short "
         "cleanup only.");

@@ -14,7 +14,7 @@ constexpr double kLongMs = 1000;
 
 bool matches(const Case& c, const facts::LoopFacts& loop, Confidence& confidence) {
   const auto& process = c.process;
-  if (loop.in_selector || !loop.user_frame) return false;
+  if (loop.in_selector || !loop.user_frame || process.is_inherited(loop)) return false;
   const auto* thread = process.thread(loop.tid);
   if (thread == nullptr || thread->wait.kind == WaitKind::none || thread->wait.kind == WaitKind::unknown) return false;
   if (process.waits_for_gil(loop.tid)) return false;  // it would run if it got the GIL: S1, G3 or N2

@@ -21,7 +21,7 @@ std::uint64_t find_closer(const Case& c) {
 // It will end, or may: then the close only takes its time.
 bool goes_on(const Case& c, std::uint64_t tid) {
   const auto& waiting = c.graph.waiting(tid);
-  return waiting.waker == Waker::running || wakes_soon(waiting);
+  return waiting.waker == Waker::running || has_near_date(waiting);
 }
 
 std::string summarise(const Case& c, std::uint64_t closer, const facts::InterpreterFacts& closed,
