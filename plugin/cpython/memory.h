@@ -15,7 +15,7 @@
 
 namespace hang::cpython {
 
-// A direct-mapped cache of at most kPages pages (1 MiB), filled as needed. It belongs to one sample: flush() starts the
+// A direct-mapped cache of at most kPages pages (8 MiB), filled as needed. It belongs to one sample: flush() starts the
 // next, because a live target moves on under it.
 class Memory {
  public:
@@ -29,7 +29,7 @@ class Memory {
 
  private:
   static constexpr std::uint64_t kPageSize = 4096;
-  static constexpr std::size_t kPages = 256;
+  static constexpr std::size_t kPages = 2048;
 
   struct Page {
     std::uint64_t number = 0;

@@ -90,7 +90,9 @@ const facts::TaskFacts* parked_task(const LoopFacts& loop) {
   for (const auto& task : loop.tasks) {
     if (task.system || task.frames.empty()) continue;
     if (best == nullptr || task.main) best = &task;
-    if (!task.waits_for_tasks && (leaf == nullptr || task.main)) leaf = &task;
+    const bool ours = std::any_of(task.frames.begin(), task.frames.end(),
+                                  [](const auto& frame) { return !is_library_file(frame.file); });
+    if (!task.waits_for_tasks && ours && (leaf == nullptr || task.main)) leaf = &task;
   }
   return leaf != nullptr ? leaf : best;
 }

@@ -81,7 +81,8 @@ class NativeTarget final : public Target {
 
   std::uint64_t pid_;
   Fd process_;  // pidfd: while it is not readable, the pid is still this process
-  Fd memory_;   // /proc/PID/mem, only where process_vm_readv is not to be had
+  unsigned reads_ = 0;
+  Fd memory_;  // /proc/PID/mem, only where process_vm_readv is not to be had
   std::optional<std::vector<Module>> modules_;
   std::map<std::uint64_t, Result<std::unique_ptr<ElfFile>>> elf_files_;  // by the module's begin
   std::unique_ptr<Unwinder> unwinder_;                                   // made when first asked for
@@ -140,7 +141,9 @@ Result<std::size_t> NativeTarget::read(RemoteAddr address, std::span<std::byte> 
   }
   // After the read and not before: as long as the process lives now, it lived while it was read. A process that has
   // given its memory back reads as empty (/proc/PID/mem) or absent.
-  if (error == ESRCH || ended()) return ended_error();
+  // A pid is not given to another process within the few reads between two looks.
+  constexpr unsigned kReadsPerLook = 32;
+  if (error == ESRCH || ((error != 0 || ++reads_ % kReadsPerLook == 0) && ended())) return ended_error();
   if (done > 0 || out.empty()) return done;
   if (error == EPERM || error == EACCES) return permission_error(pid_);
   return Error{ErrorKind::unreadable, fmt::format("no memory there in process {}", pid_), address};
