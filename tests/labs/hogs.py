@@ -85,6 +85,10 @@ def answer(asked, answered):
         answered.put(asked.get())
 
 
+def consume(queue):
+    queue.get()  # BLAME
+
+
 # --- threads that the end of their interpreter must join ---------------------------------------------------------
 
 
