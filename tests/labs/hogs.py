@@ -72,6 +72,23 @@ def park():
     time.sleep(1_000_000)
 
 
+def hold(lock, held, nap):
+    """Keeps `lock` for good. Not in the script itself, whose globals a frame of it would keep alive at finalization."""
+    with lock:
+        held.set()
+        while True:
+            time.sleep(nap)
+
+
+def answer(asked, answered):
+    while True:
+        answered.put(asked.get())
+
+
+def consume(queue):
+    queue.get()  # BLAME
+
+
 # --- threads that the end of their interpreter must join ---------------------------------------------------------
 
 

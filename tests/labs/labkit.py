@@ -49,6 +49,22 @@ def await_futex(tid, word, deadline=30.0):
         time.sleep(0.001)
 
 
+def await_frozen(tid, deadline=30.0):
+    """Returns once finalization has ended thread `tid` of this process (up to 3.13) or parked it in pause() (since 3.14)."""
+    until = time.monotonic() + deadline
+    while True:
+        try:
+            fd = os.open(f"/proc/self/task/{tid}/syscall", os.O_RDONLY)
+        except FileNotFoundError:
+            return
+        word = os.read(fd, 64).split()[:1]
+        os.close(fd)
+        if not word or word == [b"34"]:
+            return
+        assert time.monotonic() < until, f"thread {tid} is in {word}"
+        time.sleep(0.001)
+
+
 def trio_wakeup_pair():
     """A wakeup pair made as trio makes its own (trio/_core/_wakeup_socketpair.py): six one-byte sends fill it."""
     import signal
