@@ -12,13 +12,13 @@ namespace {
 constexpr int kTornReads = 3;
 
 // The lists: everything that must hang together before anything else is worth reading.
-Result<facts::PythonFacts> read_lists(Reader& reader, const Runtime& runtime) {
+Result<facts::PythonFacts> read_lists(Reader& reader, const Runtime& runtime, std::size_t most_states) {
   facts::PythonFacts python;
   auto interpreters = read_interpreters(reader, runtime);
   if (!interpreters) return interpreters.error();
   python.interpreters = std::move(*interpreters);
   if (auto gils = read_gils(reader, runtime, python); !gils) return gils.error();
-  auto states = read_thread_states(reader, runtime, python.interpreters);
+  auto states = read_thread_states(reader, runtime, python.interpreters, most_states);
   if (!states) return states.error();
   python.thread_states = std::move(*states);
   return python;
@@ -26,14 +26,15 @@ Result<facts::PythonFacts> read_lists(Reader& reader, const Runtime& runtime) {
 
 // A live target runs on while it is read: an interpreter or a thread may come or go during a walk, and then the walk
 // looks like corruption. A few fresh walks tell the two apart.
-Result<facts::PythonFacts> read_lists_of_moving_target(Reader& reader, const Runtime& runtime) {
-  auto python = read_lists(reader, runtime);
+Result<facts::PythonFacts> read_lists_of_moving_target(Reader& reader, const Runtime& runtime,
+                                                       std::size_t most_states = kMaxThreadStates) {
+  auto python = read_lists(reader, runtime, most_states);
   const bool moving = reader.target().kind() == TargetKind::live && !reader.target().stopped_by_host();
   for (int again = 1; again < kTornReads && moving && !python; ++again) {
     const ErrorKind kind = python.error().kind;
     if (kind != ErrorKind::inconsistent && kind != ErrorKind::unreadable) break;
     reader.flush_memory();
-    python = read_lists(reader, runtime);
+    python = read_lists(reader, runtime, most_states);
   }
   return python;
 }
@@ -94,6 +95,25 @@ Result<void> check_ranges(Reader& reader, const facts::PythonFacts& python) {
   return {};
 }
 
+// The innermost frame of every thread state and the one outside of it, which up to 3.14 lies on the thread's C stack.
+void prefetch_frames(Reader& reader, const facts::PythonFacts& python) {
+  const bool by_cframe = reader.has("PyThreadState", "cframe");
+  std::vector<RemoteAddr> at;
+  for (const facts::ThreadStateFacts& state : python.thread_states)
+    if (auto first = by_cframe ? reader.pointer("PyThreadState", "cframe", RemoteAddr(state.address))
+                               : innermost_frame(reader, RemoteAddr(state.address));
+        first && *first)
+      at.push_back(*first);
+  reader.prefetch(at);
+  std::vector<RemoteAddr> outer;
+  for (const RemoteAddr first : at)
+    if (auto next = by_cframe ? reader.pointer("_PyCFrame", "current_frame", first)
+                              : reader.pointer("_PyInterpreterFrame", "previous", first);
+        next && *next)
+      outer.push_back(*next);
+  reader.prefetch(outer);
+}
+
 }  // namespace
 
 void Report::reading(std::string key, std::string field, RemoteAddr address, std::string value, facts::Source source) {
@@ -126,7 +146,9 @@ Result<std::unique_ptr<Python>> Python::open_runtime(Target& target, const Runti
   std::unique_ptr<Python> python(new Python(target, runtime, std::move(*layout)));
 
   Reader& reader = python->reader();
-  auto lists = read_lists_of_moving_target(reader, python->runtime_);
+  // Whether a layout fits shows in a few thread states as well as in thousands.
+  constexpr std::size_t kEnoughStates = 32;
+  auto lists = read_lists_of_moving_target(reader, python->runtime_, kEnoughStates);
   if (!lists) return lists.error();
   if (auto fits = check_ranges(reader, *lists); !fits) return fits.error();
   if (auto fits = check_signals(reader, python->runtime_); !fits) return fits.error();
@@ -190,6 +212,7 @@ Result<void> Python::read(facts::Snapshot& snapshot) {
   }
   python.main_tid = read_main_tid(*reader_, runtime_, python);
   report_states(*reader_, python, report);
+  prefetch_frames(*reader_, python);
   correct_threads(*reader_, runtime_, python, report);
   report_gils(*reader_, python, report);
   resolve_holders(python, report);

@@ -60,6 +60,9 @@ class Reader {
   [[nodiscard]] Target& target() { return memory_.target(); }
   [[nodiscard]] bool has(std::string_view type, std::string_view member) { return layout_->has(type, member); }
 
+  // Reads ahead: one call of the kernel for many pages.
+  void prefetch(std::span<const RemoteAddr> addresses) { memory_.prefetch(addresses); }
+
   // Starts a new sample: nothing that was read before is believed any more.
   void flush();
   // The same for plain memory only: what is known of types and code objects stays.

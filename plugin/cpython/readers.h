@@ -42,8 +42,11 @@ void resolve_holders(facts::PythonFacts& python, Report& report);
 void judge_drop_requests(Reader& reader, facts::PythonFacts& python);
 
 // thread_state.cpp: the thread states of every interpreter, newest first in each, without frames and names.
+// No more than `most` are read. The kernel's own limit on threads (PID_MAX_LIMIT, 4 million) divided among interpreters
+// is more than enough; a longer list is broken.
+inline constexpr std::size_t kMaxThreadStates = 1'000'000;
 Result<std::vector<facts::ThreadStateFacts>> read_thread_states(
-    Reader& reader, const Runtime& runtime, const std::vector<facts::InterpreterFacts>& interpreters);
+    Reader& reader, const Runtime& runtime, const std::vector<facts::InterpreterFacts>& interpreters, std::size_t most);
 // Native thread id of the main thread; the pid if no thread state tells.
 std::uint64_t read_main_tid(Reader& reader, const Runtime& runtime, const facts::PythonFacts& python);
 

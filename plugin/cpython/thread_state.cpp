@@ -8,9 +8,6 @@ namespace hang::cpython {
 
 namespace {
 
-// The kernel's own limit on threads (PID_MAX_LIMIT is 4 million) divided among interpreters; a longer list is broken.
-constexpr std::size_t kMaxThreadStates = 1'000'000;
-
 constexpr const char* kState = "PyThreadState";
 
 // Whether the thread state is attached: the thread may run bytecode and, with a GIL, has it.
@@ -66,12 +63,12 @@ Result<facts::ThreadStateFacts> read_state(Reader& reader, const Runtime& runtim
   return facts;
 }
 
-Result<void> walk(Reader& reader, const Runtime& runtime, const facts::InterpreterFacts& interpreter,
+Result<void> walk(Reader& reader, const Runtime& runtime, const facts::InterpreterFacts& interpreter, std::size_t most,
                   std::vector<facts::ThreadStateFacts>& list) {
   auto at = reader.pointer("PyInterpreterState", "threads.head", RemoteAddr(interpreter.address));
   if (!at) return at.error();
   Budget budget(fmt::format("thread states of interpreter {}", interpreter.id), kMaxThreadStates);
-  while (*at) {
+  while (*at && list.size() < most) {
     if (auto step = budget.visit(*at); !step) return step.error();
     auto facts = read_state(reader, runtime, *at, interpreter);
     if (!facts) return facts.error();
@@ -85,10 +82,11 @@ Result<void> walk(Reader& reader, const Runtime& runtime, const facts::Interpret
 }  // namespace
 
 Result<std::vector<facts::ThreadStateFacts>> read_thread_states(
-    Reader& reader, const Runtime& runtime, const std::vector<facts::InterpreterFacts>& interpreters) {
+    Reader& reader, const Runtime& runtime, const std::vector<facts::InterpreterFacts>& interpreters,
+    std::size_t most) {
   std::vector<facts::ThreadStateFacts> all;
   for (const facts::InterpreterFacts& interpreter : interpreters)
-    if (auto done = walk(reader, runtime, interpreter, all); !done) return done.error();
+    if (auto done = walk(reader, runtime, interpreter, most, all); !done) return done.error();
   return all;
 }
 

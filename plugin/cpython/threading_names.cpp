@@ -31,12 +31,18 @@ Result<ThreadsByIdent> read_active(Reader& reader, RemoteAddr interpreter) {
   if (!module) return module.error().kind == ErrorKind::absent_field ? Result<ThreadsByIdent>(threads) : module.error();
   auto active = objects.attribute(*module, "_active");
   if (!active) return active.error().kind == ErrorKind::absent_field ? Result<ThreadsByIdent>(threads) : active.error();
+  std::vector<RemoteAddr> keys, values;
   auto done = objects.dict_each(*active, [&](RemoteAddr key, RemoteAddr value) {
-    auto ident = objects.integer(key);
-    if (ident) threads.emplace(static_cast<std::uint64_t>(*ident), read_thread(objects, value));
+    keys.push_back(key);
+    values.push_back(value);
     return true;
   });
   if (!done) return done.error();
+  reader.prefetch(keys);
+  reader.prefetch(values);
+  for (std::size_t i = 0; i < keys.size(); ++i)
+    if (auto ident = objects.integer(keys[i]))
+      threads.emplace(static_cast<std::uint64_t>(*ident), read_thread(objects, values[i]));
   return threads;
 }
 

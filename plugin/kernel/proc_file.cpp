@@ -61,13 +61,13 @@ Result<ProcDir> ProcDir::open_self_thread() {
 
 Result<ProcDir> ProcDir::open(const char* name) const {
   std::string path = fmt::format("{}/{}", path_, name);
-  auto fd = open_at(fd_.get(), name, O_DIRECTORY | O_RDONLY, path);
+  auto fd = open_at(this->fd(), (prefix_ + name).c_str(), O_DIRECTORY | O_RDONLY, path);
   if (!fd) return fd.error();
   return ProcDir(std::move(*fd), std::move(path));
 }
 
 Result<ProcText> ProcDir::read(const char* name, std::string& scratch, std::size_t limit) const {
-  const UniqueFd file(openat(fd_.get(), name, O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  const UniqueFd file(openat(fd(), (prefix_ + name).c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!file) return errno_error(errno, fmt::format("open {}/{}", path_, name));
   if (scratch.size() < 4096) scratch.resize(4096);
   std::size_t used = 0;
@@ -86,7 +86,7 @@ Result<ProcText> ProcDir::read(const char* name, std::string& scratch, std::size
 
 Result<std::string_view> ProcDir::link(const char* name, std::string& scratch) const {
   if (scratch.size() < PATH_MAX) scratch.resize(PATH_MAX);
-  const ssize_t length = readlinkat(fd_.get(), name, scratch.data(), PATH_MAX - 1);
+  const ssize_t length = readlinkat(fd(), (prefix_ + name).c_str(), scratch.data(), PATH_MAX - 1);
   if (length < 0) return errno_error(errno, fmt::format("read link {}/{}", path_, name));
   return std::string_view(scratch.data(), static_cast<std::size_t>(length));
 }

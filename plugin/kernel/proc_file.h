@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,17 +64,22 @@ class ProcDir {
   // Target of the symbolic link `name`, at most 4095 bytes of it.
   Result<std::string_view> link(const char* name, std::string& scratch) const;
 
-  [[nodiscard]] int fd() const { return fd_.get(); }
+  // The folder `name` in this one, without opening it: one call of the kernel less for each use and one for its end.
+  [[nodiscard]] ProcDir within(const char* name) const { return {fd_, path_ + "/" + name, prefix_ + name + "/"}; }
+
+  [[nodiscard]] int fd() const { return fd_->get(); }
   [[nodiscard]] const std::string& path() const { return path_; }
 
   static constexpr std::size_t kDefaultLimit = std::size_t{64} << 10;
 
  private:
   static Result<ProcDir> open_path(std::string path);
-  ProcDir(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+  ProcDir(UniqueFd fd, std::string path) : fd_(std::make_shared<UniqueFd>(std::move(fd))), path_(std::move(path)) {}
+  ProcDir(std::shared_ptr<UniqueFd> fd, std::string path, std::string prefix)
+      : fd_(std::move(fd)), path_(std::move(path)), prefix_(std::move(prefix)) {}
 
-  UniqueFd fd_;
-  std::string path_;
+  std::shared_ptr<UniqueFd> fd_;
+  std::string path_, prefix_;  // of the files, for errors; of their names below fd_
 };
 
 // The entries of a /proc directory whose names are numbers (pids, tids, fds), without allocating.

@@ -84,6 +84,43 @@ bool read_children(const ProcDir& thread, std::string& scratch, ProcessFacts& pr
   return true;
 }
 
+std::vector<std::uint64_t> all_processes() {
+  std::vector<std::uint64_t> pids;
+  const auto all = ProcDir::open_all();
+  if (!all) return pids;
+  NumberedEntries entries(*all);
+  while (const auto pid = entries.next()) pids.push_back(*pid);
+  return pids;
+}
+
+// The same by the parents of all processes, where there are fewer of those than this one has threads.
+void find_children(const std::vector<std::uint64_t>& pids, std::uint64_t parent, std::string& scratch,
+                   ProcessFacts& process) {
+  for (const auto pid : pids) {
+    const auto dir = ProcDir::open_process(pid);
+    const auto file = dir ? dir->read("stat", scratch) : Result<ProcText>(dir.error());
+    if (file && parse_stat(file->text).ppid == static_cast<std::int64_t>(parent) &&
+        process.children.size() < kMostChildren)
+      process.children.push_back({static_cast<std::int64_t>(pid), {}, '?'});
+  }
+}
+
+// False if this kernel does not tell.
+bool read_children(const ProcDir& tasks, std::uint64_t pid, std::string& scratch, Snapshot& snapshot) {
+  constexpr std::size_t kManyThreads = 64;
+  auto& process = snapshot.kernel.process;
+  if (snapshot.threads.size() > kManyThreads) {
+    if (const auto pids = all_processes(); pids.size() < snapshot.threads.size()) {
+      find_children(pids, pid, scratch, process);
+      return true;
+    }
+  }
+  bool listed = true;
+  for (const auto& thread : snapshot.threads)
+    listed &= read_children(tasks.within(std::to_string(thread.tid).c_str()), scratch, process);
+  return listed;
+}
+
 void name_children(std::string& scratch, ProcessFacts& process) {
   for (auto& child : process.children) {
     const auto dir = ProcDir::open_process(static_cast<std::uint64_t>(child.pid));
@@ -121,13 +158,11 @@ Result<void> read_threads(const ProcDir& dir, std::uint64_t pid, std::string& sc
       break;
     }
     // A thread that ended since it was listed is simply not there any more.
-    const auto thread_dir = tasks->open(tids.name());
-    if (!thread_dir) continue;
-    auto thread = read_thread(*thread_dir, *tid, scratch, &gaps.syscall_refused);
+    auto thread = read_thread(tasks->within(tids.name()), *tid, scratch, &gaps.syscall_refused);
     if (!thread) continue;
     snapshot.threads.push_back(std::move(*thread));
-    gaps.children_listed &= read_children(*thread_dir, scratch, snapshot.kernel.process);
   }
+  gaps.children_listed = read_children(*tasks, pid, scratch, snapshot);
   const auto dead = [](const facts::ThreadFacts& thread) { return thread.state == 'Z' || thread.state == 'X'; };
   if (std::all_of(snapshot.threads.begin(), snapshot.threads.end(), dead)) return ended(pid, "ended while it was read");
   gaps.record(snapshot);

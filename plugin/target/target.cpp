@@ -2,6 +2,10 @@
 
 namespace hang {
 
+void Target::read_many(std::span<ReadRequest> requests) {
+  for (auto& request : requests) request.got = read(request.at, request.out).value_or(0);
+}
+
 Result<std::vector<StackFrame>> Target::native_stack(std::uint64_t) {
   return Error{ErrorKind::no_symbols, "this host does not walk native stacks"};
 }

@@ -55,6 +55,13 @@ struct StackFrame {
   std::uint64_t function = 0;  // where the function begins, by a symbol or an unwind table; 0 = unknown
 };
 
+// One of many reads.
+struct ReadRequest {
+  RemoteAddr at;
+  std::span<std::byte> out;
+  std::size_t got = 0;
+};
+
 // What an implementation sees is one instant if stop_id() is unchanged; the native live host never stops its
 // target, so there the id is always 0 and two reads may see different instants.
 class Target {
@@ -75,6 +82,10 @@ class Target {
   // Reads into `out` from `address`. Returns the number of leading bytes that were really there (maybe fewer than
   // asked); fails with `unreadable` if the first byte is absent, `no_such_process`/`no_permission` as they are.
   virtual Result<std::size_t> read(RemoteAddr address, std::span<std::byte> out) = 0;
+
+  // Many reads at once, for hosts where each costs; `got` of each request is the number of leading bytes that are
+  // there.
+  virtual void read_many(std::span<ReadRequest> requests);
 
   virtual Result<std::vector<Module>> modules() = 0;
   virtual Result<std::vector<TargetThread>> threads() = 0;

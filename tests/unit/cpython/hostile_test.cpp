@@ -169,7 +169,7 @@ class HostileLists : public HostileMemory {
   Result<std::vector<facts::ThreadStateFacts>> states() {
     auto interpreters = read_interpreters(*reader_, runtime_);
     if (!interpreters) return interpreters.error();
-    return read_thread_states(*reader_, runtime_, *interpreters);
+    return read_thread_states(*reader_, runtime_, *interpreters, kMaxThreadStates);
   }
   RemoteAddr main_;
 };
