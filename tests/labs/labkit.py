@@ -50,19 +50,20 @@ def await_futex(tid, word, deadline=30.0):
 
 
 def await_frozen(tid, deadline=30.0):
-    """Returns once finalization has ended thread `tid` of this process (up to 3.13) or parked it in pause() (since 3.14)."""
+    """Returns once finalization has ended thread `tid` of this process (up to 3.13) or has parked it in pause() (3.14)."""
     until = time.monotonic() + deadline
-    while True:
-        try:
-            fd = os.open(f"/proc/self/task/{tid}/syscall", os.O_RDONLY)
-        except FileNotFoundError:
-            return
-        word = os.read(fd, 64).split()[:1]
-        os.close(fd)
-        if not word or word == [b"34"]:
-            return
+    word = [b""]
+    while word and word != [b"34"]:
         assert time.monotonic() < until, f"thread {tid} is in {word}"
         time.sleep(0.001)
+        try:
+            fd = os.open(f"/proc/self/task/{tid}/syscall", os.O_RDONLY)
+            try:
+                word = os.read(fd, 64).split()[:1]
+            finally:
+                os.close(fd)
+        except (FileNotFoundError, ProcessLookupError):
+            return
 
 
 def trio_wakeup_pair():
