@@ -1,3 +1,4 @@
+#include <array>
 #include <fmt/format.h>
 
 #include "cpython/readers.h"
@@ -46,6 +47,10 @@ Result<Code> read_fields(Reader& reader, RemoteAddr at) {
   if (auto done = get("co_linetable", code.linetable); !done) return done.error();
   if (auto done = get("co_localsplusnames", code.names); !done) return done.error();
   if (auto done = get("co_localspluskinds", code.kinds); !done) return done.error();
+  RemoteAddr file, name;
+  if (auto done = get("co_filename", file); !done) return done.error();
+  if (auto done = get("co_qualname", name); !done) return done.error();
+  reader.prefetch(std::array{code.linetable, file, name});
   auto first = reader.address(kCode, "co_code_adaptive", at);
   if (!first) return first.error();
   code.first = *first;

@@ -15,7 +15,7 @@
 
 namespace hang::cpython {
 
-// A direct-mapped cache of at most kPages pages (8 MiB), filled as needed. It belongs to one sample: flush() starts the
+// A direct-mapped cache of at most kPages pages (16 MiB), filled as needed. It belongs to one sample: flush() starts the
 // next, because a live target moves on under it.
 class Memory {
  public:
@@ -34,7 +34,7 @@ class Memory {
 
  private:
   static constexpr std::uint64_t kPageSize = 4096;
-  static constexpr std::size_t kPages = 2048, kPagesPerBlock = 64;
+  static constexpr std::size_t kPages = 4096, kPagesPerBlock = 64;
 
   struct Slot {
     std::uint64_t number = 0;
