@@ -214,7 +214,7 @@ Result<Snapshot> Collector::sample() {
   describe_target(snapshot);
   if (auto done = read_both(snapshot); !done) return done.error();
   if (target_.local() && !target_.stopped_by_host()) settle_waiters(snapshot);
-  for (auto& thread : snapshot.threads) complete_wait(target_, thread.wait);
+  complete_waits(target_, snapshot.threads);
   read_native_waits(target_, snapshot);
   add_program_counters(target_, snapshot);
   read_python_waits(*python_, snapshot);

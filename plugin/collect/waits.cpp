@@ -8,6 +8,7 @@
 #include <string_view>
 #include <time.h>
 #include <unistd.h>
+#include <unordered_map>
 #include <vector>
 
 namespace hang::collect {
@@ -49,10 +50,57 @@ bool same_time_namespace(std::uint64_t pid) {
   return b >= 0 && std::string_view(ours.data()) == theirs.data();
 }
 
-std::optional<std::int64_t> remaining_ms(Target& target, const KernelTime& deadline, Clock clock) {
+// The target, with what the waits of many threads have in common: struct timespecs that were read at once, and whether
+// its clocks are ours.
+class WaitReader final : public Target {
+ public:
+  WaitReader(Target& target, const std::vector<std::uint64_t>& addresses) : target_(target), times_(addresses.size()) {
+    std::vector<ReadRequest> requests;
+    for (std::size_t i = 0; i < addresses.size(); ++i)
+      requests.push_back({RemoteAddr(addresses[i]), std::as_writable_bytes(std::span(&times_[i], 1)), 0});
+    target.read_many(requests);
+    for (std::size_t i = 0; i < addresses.size(); ++i)
+      if (requests[i].got == sizeof(KernelTime)) places_.emplace(addresses[i], i);
+  }
+
+  [[nodiscard]] TargetKind kind() const override { return target_.kind(); }
+  [[nodiscard]] std::uint64_t pid() const override { return target_.pid(); }
+  [[nodiscard]] bool local() const override { return target_.local(); }
+  [[nodiscard]] bool stopped_by_host() const override { return target_.stopped_by_host(); }
+  [[nodiscard]] std::uint64_t stop_id() const override { return target_.stop_id(); }
+  Result<std::vector<Module>> modules() override { return target_.modules(); }
+  Result<std::vector<TargetThread>> threads() override { return target_.threads(); }
+  Result<RemoteAddr> symbol(const Module& module, std::string_view name) override {
+    return target_.symbol(module, name);
+  }
+  Result<MemberLayout> member(std::string_view type, std::string_view path) override {
+    return target_.member(type, path);
+  }
+  Result<CodeSymbol> code_symbol(RemoteAddr pc) override { return target_.code_symbol(pc); }
+
+  Result<std::size_t> read(RemoteAddr address, std::span<std::byte> out) override {
+    const auto found = places_.find(address.raw());
+    if (found == places_.end() || out.size() != sizeof(KernelTime)) return target_.read(address, out);
+    std::memcpy(out.data(), &times_[found->second], sizeof(KernelTime));
+    return sizeof(KernelTime);
+  }
+
+  [[nodiscard]] bool same_time_namespace() {
+    if (!same_namespace_) same_namespace_ = collect::same_time_namespace(target_.pid());
+    return *same_namespace_;
+  }
+
+ private:
+  Target& target_;
+  std::vector<KernelTime> times_;
+  std::unordered_map<std::uint64_t, std::size_t> places_;
+  std::optional<bool> same_namespace_;
+};
+
+std::optional<std::int64_t> remaining_ms(WaitReader& target, const KernelTime& deadline, Clock clock) {
   if (clock == Clock::relative) return saturated_ms(deadline.seconds, deadline.fraction);
   if (target.kind() != TargetKind::live || !target.local()) return std::nullopt;
-  if (clock != Clock::realtime && !same_time_namespace(target.pid())) return std::nullopt;
+  if (clock != Clock::realtime && !target.same_time_namespace()) return std::nullopt;
   const clockid_t id = clock == Clock::realtime   ? CLOCK_REALTIME
                        : clock == Clock::boottime ? CLOCK_BOOTTIME
                                                   : CLOCK_MONOTONIC;
@@ -67,7 +115,7 @@ std::optional<std::int64_t> remaining_ms(Target& target, const KernelTime& deadl
 }
 
 // timeout_ms from a struct timespec at argument `index`. A NULL pointer was decoded already (never).
-void limit_from(Target& target, Wait& wait, std::size_t index, Clock clock = Clock::relative,
+void limit_from(WaitReader& target, Wait& wait, std::size_t index, Clock clock = Clock::relative,
                 std::int64_t fractions = kNanoseconds) {
   const std::uint64_t address = wait.args[index];
   if (address == 0) return;
@@ -90,7 +138,7 @@ std::optional<Clock> clock_of(std::uint64_t id) {
   }
 }
 
-void complete_sleep(Target& target, Wait& wait) {
+void complete_sleep(WaitReader& target, Wait& wait) {
   if (wait.name == "nanosleep") return limit_from(target, wait, 0);
   const auto clock = clock_of(wait.args[0]);
   if (!clock) return;
@@ -108,7 +156,7 @@ Clock futex_clock(std::uint64_t operation) {
   return Clock::monotonic;
 }
 
-void complete_futex(Target& target, Wait& wait) {
+void complete_futex(WaitReader& target, Wait& wait) {
   if (wait.name == "futex") return limit_from(target, wait, 3, futex_clock(wait.args[1]));
   // futex_wait(uaddr, val, mask, flags, timeout, clockid), futex_waitv(waiters, nr, flags, timeout, clockid)
   const bool vector = wait.name == "futex_waitv";
@@ -120,7 +168,7 @@ void complete_futex(Target& target, Wait& wait) {
 }
 
 // struct pollfd: int fd, short events, short revents. Negative numbers are skipped by the kernel too.
-void complete_poll(Target& target, Wait& wait) {
+void complete_poll(WaitReader& target, Wait& wait) {
   struct PollFd {
     std::int32_t fd;
     std::int16_t events, revents;
@@ -139,7 +187,7 @@ void complete_poll(Target& target, Wait& wait) {
 }
 
 // Adds the members of one fd_set: 64-bit words, of which the kernel reads as many as `count` bits need.
-bool add_fd_set(Target& target, std::uint64_t address, std::size_t count, std::vector<int>& fds) {
+bool add_fd_set(WaitReader& target, std::uint64_t address, std::size_t count, std::vector<int>& fds) {
   if (address == 0) return true;
   std::vector<std::uint64_t> words((count + 63) / 64);
   if (!read_exact(target, RemoteAddr(address), std::as_writable_bytes(std::span(words)), "fd_set")) return false;
@@ -149,7 +197,7 @@ bool add_fd_set(Target& target, std::uint64_t address, std::size_t count, std::v
   return true;
 }
 
-void complete_select(Target& target, Wait& wait) {
+void complete_select(WaitReader& target, Wait& wait) {
   const std::uint64_t count = static_cast<std::uint32_t>(wait.args[0]);
   std::vector<int> fds;
   bool all = count <= kMostFds;
@@ -163,9 +211,7 @@ void complete_select(Target& target, Wait& wait) {
   limit_from(target, wait, 4, Clock::relative, wait.name == "select" ? kMicroseconds : kNanoseconds);
 }
 
-}  // namespace
-
-void complete_wait(Target& target, Wait& wait) {
+void complete(WaitReader& target, Wait& wait) {
   if (wait.args.size() != 6) return;
   switch (wait.kind) {
     case WaitKind::futex: complete_futex(target, wait); break;
@@ -180,6 +226,29 @@ void complete_wait(Target& target, Wait& wait) {
       break;
     default: break;
   }
+}
+
+}  // namespace
+
+void complete_wait(Target& whole, Wait& wait) {
+  WaitReader target(whole, {});
+  complete(target, wait);
+}
+
+void complete_waits(Target& target, std::vector<facts::ThreadFacts>& threads) {
+  std::vector<std::uint64_t> addresses;
+  for (const auto& thread : threads) {
+    const auto& wait = thread.wait;
+    if (wait.args.size() != 6) continue;
+    // nanosleep(request), clock_nanosleep(clock, flags, request), futex(word, operation, value, timeout)
+    const std::uint64_t address = wait.name == "nanosleep"         ? wait.args[0]
+                                  : wait.name == "clock_nanosleep" ? wait.args[2]
+                                  : wait.name == "futex"           ? wait.args[3]
+                                                                   : 0;
+    if (address != 0) addresses.push_back(address);
+  }
+  WaitReader ahead(target, addresses);
+  for (auto& thread : threads) complete(ahead, thread.wait);
 }
 
 }  // namespace hang::collect

@@ -11,4 +11,7 @@ namespace hang::collect {
 // nothing on a core; relative timeouts are given in full, because when the wait began is not recorded.
 void complete_wait(Target& target, facts::Wait& wait);
 
+// The same for the waits of all threads, reading what most of them need at once.
+void complete_waits(Target& target, std::vector<facts::ThreadFacts>& threads);
+
 }  // namespace hang::collect

@@ -1,3 +1,5 @@
+#include <array>
+#include <cstring>
 #include <fmt/format.h>
 
 #include "base/budget.h"
@@ -18,34 +20,28 @@ struct RawFrame {
   bool entry = false;  // 3.11: the eval loop was entered from C for this frame
 };
 
-// 3.13 renamed f_code to f_executable, which need not be a code object, and prev_instr to instr_ptr, which points to
-// the current instruction and not before the next.
-const char* code_member(Reader& reader) {
-  return reader.has(kFrame, "f_executable") ? "f_executable" : "f_code";
-}
 const char* instruction_member(Reader& reader) {
   return reader.has(kFrame, "instr_ptr") ? "instr_ptr" : "prev_instr";
 }
 
 Result<RawFrame> read_raw(Reader& reader, RemoteAddr at) {
+  auto places = reader.frame_places();
+  if (!places) return places.error();
+  std::array<std::byte, 256> bytes{};
+  if ((*places)->size > bytes.size()) return Error{ErrorKind::inconsistent, "a frame larger than any", at, kFrame};
+  if (auto done = reader.bytes(at, std::span(bytes).first((*places)->size), kFrame); !done) return done.error();
+  const auto word = [&](std::uint64_t offset) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, bytes.data() + offset, sizeof value);
+    return value;
+  };
   RawFrame frame;
-  auto code = reader.pointer(kFrame, code_member(reader), at);
-  if (!code) return code.error();
-  frame.code = reader.untagged(code->raw());
-  auto previous = reader.pointer(kFrame, "previous", at);
-  if (!previous) return previous.error();
-  frame.previous = *previous;
-  auto instruction = reader.number(kFrame, instruction_member(reader), at);
-  if (!instruction) return instruction.error();
-  frame.instruction = *instruction;
-  auto owner = reader.signed_number(kFrame, "owner", at);
-  if (!owner) return owner.error();
-  frame.owner = *owner;
-  if (reader.has(kFrame, "is_entry")) {
-    auto entry = reader.number(kFrame, "is_entry", at);
-    if (!entry) return entry.error();
-    frame.entry = *entry != 0;
-  }
+  frame.code = reader.untagged(word((*places)->code));
+  frame.previous = RemoteAddr(word((*places)->previous));
+  frame.instruction = word((*places)->instruction);
+  // A char, whose values are small and not negative.
+  frame.owner = std::to_integer<std::int64_t>(bytes[(*places)->owner]);
+  if ((*places)->is_entry) frame.entry = std::to_integer<int>(bytes[*(*places)->is_entry]) != 0;
   return frame;
 }
 
@@ -133,6 +129,12 @@ Result<RemoteAddr> innermost_frame(Reader& reader, RemoteAddr tstate) {
   auto cframe = reader.pointer("PyThreadState", "cframe", tstate);
   if (!cframe || !*cframe) return cframe;
   return reader.pointer("_PyCFrame", "current_frame", *cframe);
+}
+
+Result<FrameLink> link_of_frame(Reader& reader, RemoteAddr frame) {
+  auto raw = read_raw(reader, frame);
+  if (!raw) return raw.error();
+  return FrameLink{raw->owner, raw->previous};
 }
 
 Result<RemoteAddr> code_of_frame(Reader& reader, RemoteAddr frame) {

@@ -15,8 +15,8 @@
 
 namespace hang::cpython {
 
-// A direct-mapped cache of at most kPages pages (16 MiB), filled as needed. It belongs to one sample: flush() starts the
-// next, because a live target moves on under it.
+// A direct-mapped cache of at most kPages pages (16 MiB), filled as needed. It belongs to one sample: flush() starts
+// the next, because a live target moves on under it.
 class Memory {
  public:
   explicit Memory(Target& target) : target_(&target), slots_(kPages) {}
@@ -48,7 +48,7 @@ class Memory {
 
   Target* target_;
   std::vector<Slot> slots_;
-  std::vector<std::byte*> blocks_;  // of kPagesPerBlock pages each
+  std::vector<std::byte*> blocks_;     // of kPagesPerBlock pages each
   std::size_t used_ = kPagesPerBlock;  // pages of the last block
 };
 

@@ -1,5 +1,6 @@
 #include "cpython/reader.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <fmt/format.h>
@@ -107,6 +108,31 @@ Result<std::string> Reader::c_string(RemoteAddr at, std::size_t limit, std::stri
     if (length < size) return text;
   }
   return Error{ErrorKind::inconsistent, fmt::format("no end within {} bytes", limit), at, std::string(field)};
+}
+
+// 3.13 renamed f_code to f_executable, which need not be a code object, and prev_instr to instr_ptr, which points to
+// the current instruction and not before the next.
+Result<const FramePlaces*> Reader::frame_places() {
+  if (frame_places_) return &*frame_places_;
+  constexpr const char* kFrame = "_PyInterpreterFrame";
+  FramePlaces places;
+  const auto find = [&](const char* member, std::uint64_t& offset) -> Result<std::uint64_t> {
+    auto field = layout_->field(kFrame, member);
+    if (!field) return field.error();
+    offset = field->offset;
+    places.size = std::max(places.size, field->offset + field->size);
+    return field->size;
+  };
+  auto code = find(has(kFrame, "f_executable") ? "f_executable" : "f_code", places.code);
+  auto previous = find("previous", places.previous);
+  auto instruction = find(has(kFrame, "instr_ptr") ? "instr_ptr" : "prev_instr", places.instruction);
+  auto owner = find("owner", places.owner);
+  for (const auto* found : {&code, &previous, &instruction, &owner})
+    if (!*found) return found->error();
+  if (has(kFrame, "is_entry"))
+    if (std::uint64_t offset = 0; find("is_entry", offset)) places.is_entry = offset;
+  frame_places_ = places;
+  return &*frame_places_;
 }
 
 }  // namespace hang::cpython

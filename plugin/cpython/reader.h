@@ -27,6 +27,13 @@ struct Code {
   std::unordered_map<std::uint64_t, int> lines;  // code unit index -> line, as asked so far
 };
 
+// Where the members of an _PyInterpreterFrame lie that every walk reads: looked up once, read together.
+struct FramePlaces {
+  std::uint64_t code = 0, previous = 0, instruction = 0, owner = 0;
+  std::optional<std::uint64_t> is_entry;  // 3.11
+  std::uint64_t size = 0;                 // of what must be read to have them all
+};
+
 // Keeps references to a target and a layout that outlive it.
 class Reader {
  public:
@@ -68,6 +75,9 @@ class Reader {
   // The same for plain memory only: what is known of types and code objects stays.
   void flush_memory() { memory_.flush(); }
 
+  // The places of this layout; an error names the field that it does not have.
+  Result<const FramePlaces*> frame_places();
+
   // Caches of one sample; types and code objects do not change while they live.
   std::unordered_map<std::uint64_t, std::string> type_names;  // PyTypeObject -> tp_name
   std::unordered_map<std::uint64_t, Code> codes;              // PyCodeObject
@@ -81,6 +91,7 @@ class Reader {
  private:
   Memory memory_;
   layout::Layout* layout_;
+  std::optional<FramePlaces> frame_places_;
 };
 
 }  // namespace hang::cpython

@@ -60,6 +60,12 @@ std::optional<bool> stands_at_call(Reader& reader, const facts::ThreadStateFacts
 // One frame by its address, as of a suspended coroutine; fails where there is no Python code.
 Result<facts::FrameFacts> read_frame(Reader& reader, RemoteAddr frame);
 Result<RemoteAddr> innermost_frame(Reader& reader, RemoteAddr tstate);
+// Who owns a frame (enum _frameowner), and the one outside of it.
+struct FrameLink {
+  std::int64_t owner = 0;
+  RemoteAddr previous;
+};
+Result<FrameLink> link_of_frame(Reader& reader, RemoteAddr frame);
 // The code object of a frame; `absent_field` for a frame that belongs to C.
 Result<RemoteAddr> code_of_frame(Reader& reader, RemoteAddr frame);
 // Address of the instruction a frame is at.

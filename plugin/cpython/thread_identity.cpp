@@ -33,13 +33,14 @@ Result<RemoteAddr> c_stack_address(Reader& reader, RemoteAddr tstate) {
     return cframe->within(tstate, *size) ? RemoteAddr() : *cframe;  // root_cframe: no eval loop is running
   }
   auto frame = innermost_frame(reader, tstate);
+  const auto on_c_stack = reader.constant("FRAME_OWNED_BY_CSTACK", -2);
   Budget budget("frames", kMaxFrames);
   while (frame && *frame) {
     if (auto step = budget.visit(*frame); !step) return step.error();
-    auto owner = reader.signed_number("_PyInterpreterFrame", "owner", *frame);
-    if (!owner) return owner.error();
-    if (*owner == reader.constant("FRAME_OWNED_BY_CSTACK", -2)) return frame;
-    frame = reader.pointer("_PyInterpreterFrame", "previous", *frame);
+    auto link = link_of_frame(reader, *frame);
+    if (!link) return link.error();
+    if (link->owner == on_c_stack) return frame;
+    frame = link->previous;
   }
   return frame;
 }
