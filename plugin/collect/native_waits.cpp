@@ -179,50 +179,58 @@ const Entry* entry_of(const NativeFrame& frame) {
   return found == kOnceEntries.end() ? nullptr : &*found;
 }
 
-// Where a thread waits for another one's initialization: the function that the initializer must be inside of too.
-struct OnceWait {
-  std::string kind;
-  const NativeFrame* function = nullptr;
-};
+constexpr std::size_t kNearTop = 6;  // futex wrapper, syscall, the entry
 
-std::optional<OnceWait> once_wait(const ThreadFacts& waiter) {
-  constexpr std::size_t kNearTop = 6;  // futex wrapper, syscall, the entry
+bool in_libc(const NativeFrame& frame) {
+  return frame.module.starts_with("libc.") || frame.module.starts_with("libpthread");
+}
+
+// The function that has the static, or calls pthread_once: the caller of the entry in which the thread waits.
+std::optional<std::size_t> caller_of_entry(const ThreadFacts& waiter) {
   const auto& frames = waiter.native_frames;
   for (std::size_t i = 0; i + 1 < std::min(frames.size(), kNearTop); ++i)
-    if (const auto* entry = entry_of(frames[i])) return OnceWait{std::string(entry->kind), &frames[i + 1]};
-  // In a stripped libc pthread_once waits in a function without a name: __pthread_once_slow, which also calls the
-  // initializer. No other one there both sleeps on a futex itself and calls back.
-  if (!frames.empty() && frames.front().symbol.empty() && frames.front().module.starts_with("libc."))
-    return OnceWait{"pthread_once", &frames.front()};
+    if (entry_of(frames[i]) != nullptr) return i + 1;
   return std::nullopt;
 }
 
-// A guard has no owner, but who initializes is still inside the function that has the static: it has called on from
-// there. A thread that waits for the same thing is not it.
-void find_initializer(const Snapshot& snapshot, const ThreadFacts& waiter, NativeLockFacts& lock) {
-  const auto wait = once_wait(waiter);
-  if (!wait || wait->function->function == 0) return;
-  const bool named = !wait->function->symbol.empty();
-  for (const auto& other : snapshot.threads) {
-    if (other.tid == waiter.tid || other.native_frames.empty() || other.wait.futex == waiter.wait.futex) continue;
-    const auto& theirs = other.native_frames;
-    const auto same = std::find_if(theirs.begin(), theirs.end(), [&](const NativeFrame& frame) {
-      return frame.function == wait->function->function;
-    });
-    if (same == theirs.end() || same == theirs.begin()) continue;  // on top it waits there itself
-    lock.kind = wait->kind;
-    lock.owner = other.tid;
-    lock.evidence =
-        fmt::format("both threads are inside {} ({})",
-                    named ? wait->function->symbol : "the same function without a name", wait->function->module);
-    return;
-  }
-  if (entry_of(waiter.native_frames.front()) != nullptr || wait->kind != "pthread_once") lock.kind = wait->kind;
+// The index of a frame of `other` that is in that function and has called on.
+std::optional<std::size_t> inside(const ThreadFacts& other, std::uint64_t function) {
+  const auto& theirs = other.native_frames;
+  for (std::size_t i = 1; i < theirs.size(); ++i)
+    if (function != 0 && theirs[i].function == function) return i;
+  return std::nullopt;
 }
 
-bool is_once(const ThreadFacts& waiter) {
-  const auto wait = once_wait(waiter);
-  return wait && wait->kind != "pthread_once";
+void infer(NativeLockFacts& lock, std::string kind, std::uint64_t owner, const NativeFrame& function) {
+  lock.kind = std::move(kind);
+  lock.owner = owner;
+  lock.evidence =
+      fmt::format("both threads are inside {} ({})",
+                  function.symbol.empty() ? "the same function without a name" : function.symbol, function.module);
+}
+
+// A guard has no owner, but who initializes is still inside the function that has the static, and has called on from
+// there. A thread that waits for the same word is not it. In a stripped libc pthread_once waits in a function without a
+// name, __pthread_once_slow, which also calls the initializer: no other one there both waits and calls back.
+void find_initializer(const Snapshot& snapshot, const ThreadFacts& waiter, NativeLockFacts& lock) {
+  const auto& frames = waiter.native_frames;
+  const auto caller = caller_of_entry(waiter);
+  if (caller) lock.kind = entry_of(frames[*caller - 1])->kind;
+  for (const auto& other : snapshot.threads) {
+    if (other.tid == waiter.tid || other.native_frames.empty() || other.wait.futex == waiter.wait.futex) continue;
+    if (caller) {
+      // pthread_once may be called from many places for one control; a static has but one function.
+      const bool guard = frames[*caller - 1].symbol.starts_with("__cxa_guard");
+      for (const auto index : {*caller, *caller - 1})
+        if ((index == *caller || !guard) && inside(other, frames[index].function))
+          return infer(lock, lock.kind, other.tid, frames[index]);
+      continue;
+    }
+    for (std::size_t i = 0; i < std::min(frames.size(), kNearTop) && in_libc(frames[i]); ++i) {
+      const auto at = frames[i].symbol.empty() ? inside(other, frames[i].function) : std::nullopt;
+      if (at && !in_libc(other.native_frames[*at - 1])) return infer(lock, "pthread_once", other.tid, frames[i]);
+    }
+  }
 }
 
 void add_lock(Target& target, Snapshot& snapshot, const ThreadFacts& waiter) {
@@ -234,7 +242,7 @@ void add_lock(Target& target, Snapshot& snapshot, const ThreadFacts& waiter) {
   lock.futex = word;
   lock.kind = "native lock";
   // What lies behind a guard is not its owner.
-  if (!is_once(waiter)) find_recorded_owner(target, snapshot, waiter.wait, lock);
+  if (!caller_of_entry(waiter)) find_recorded_owner(target, snapshot, waiter.wait, lock);
   if (!lock.owner) find_initializer(snapshot, waiter, lock);
   if (!lock.owner && lock.kind == "native lock") return;  // nothing is known of it
   if (lock.recorded)

@@ -20,17 +20,19 @@ struct Found {
   std::string name;
 };
 
-// Finds the lock behind names. Up to 3.13 a lock is a POSIX semaphore on the heap, and the futex word is its first;
-// from 3.14 on it is a byte of the object, and the word is the semaphore of the waiter's entry in the parking lot, on
-// its own stack: struct wait_entry { void *park_arg; uintptr_t addr; _PySemaphore sema; ... } (Python/parking_lot.c).
+// Finds the lock behind names. At first a lock is a POSIX semaphore on the heap, and the futex word is its first; from
+// 3.14 on, and in 3.13 from some micro release on, it is a byte of the object, and the word is the semaphore of the
+// waiter's entry in the parking lot, on its own stack: struct wait_entry { void *park_arg; uintptr_t addr; _PySemaphore
+// sema; ... } (Python/parking_lot.c). What lies before a semaphore of the first kind is no address of a lock.
 class LockFinder {
  public:
   LockFinder(Python& python, std::uint64_t futex) : python_(python), reader_(python.reader()), futex_(futex) {
-    if (!reader_.has("lockobject", "lock")) return;
     constexpr std::uint64_t kParkedAddress = 8;  // before the semaphore
     auto parked = reader_.pointer_at(RemoteAddr(futex - kParkedAddress), "wait_entry.addr");
-    auto lock = reader_.layout().field("lockobject", "lock");
-    if (parked && lock && parked->raw() > lock->offset) parked_in_ = RemoteAddr(parked->raw() - lock->offset);
+    auto lock = reader_.layout().field("lockobject", reader_.has("lockobject", "lock") ? "lock" : "lock_lock");
+    if (!parked || !lock || parked->raw() <= lock->offset) return;
+    const RemoteAddr object(parked->raw() - lock->offset);
+    if (is_lock(python.objects().type_name(object).value_or(""))) parked_in_ = object;
   }
 
   // True if that object is the lock.
@@ -45,9 +47,7 @@ class LockFinder {
   }
 
   // The lock without a name, where the word itself leads to it.
-  [[nodiscard]] RemoteAddr known() {
-    return parked_in_ && is_lock(python_.objects().type_name(parked_in_).value_or("")) ? parked_in_ : RemoteAddr();
-  }
+  [[nodiscard]] RemoteAddr known() const { return parked_in_; }
 
   // The lock itself or the one inside a Condition, a Queue or an object of the program, and how it is called there.
   std::optional<Found> inside(RemoteAddr object, std::string name) {

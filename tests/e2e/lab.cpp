@@ -108,7 +108,7 @@ std::string blamed_line(const std::string& frame) {
   int number = 0;
   for (std::string line; std::getline(file, line);) {
     ++number;
-    inside = inside || line.rfind(after, 0) == 0;
+    inside = inside || line.rfind(after, 0) == 0 || line.rfind("async " + after, 0) == 0;
     if (inside && line.find("# BLAME") != std::string::npos) return name + ":" + std::to_string(number);
   }
   return name + " has no BLAME mark for " + frame;
