@@ -16,7 +16,7 @@ using verdict::Verdict;
 
 namespace {
 
-constexpr std::size_t kPathLines = 12, kEvidenceLines = 10, kOtherLines = 3;
+constexpr std::size_t kPathLines = 10, kEvidenceLines = 4, kOtherLines = 3;
 
 std::string mark_word(Mark mark, const Paint& paint) {
   switch (mark) {

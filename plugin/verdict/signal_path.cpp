@@ -191,6 +191,10 @@ void Walk::main_can_run() {
       return die(5, title,
                  fmt::format("the main thread holds {} and waits for {} in a deadlock", gil_label(process_, gil),
                              waiting.on.empty() ? "a native lock" : waiting.on.front().what));
+    if (const auto* lock = process_.native_lock_of(process_.main_tid()))
+      return die(5, title,
+                 fmt::format("the main thread holds {} and sleeps on a {}, which no signal interrupts",
+                             gil_label(process_, gil), lock->kind));
     if (signals().sigint_tripped == true)
       return die(5, title, "the main thread is inside one native call that does not look at signals");
     return doubt(

@@ -239,6 +239,19 @@ Result<CodeSymbol> LldbTarget::code_symbol(RemoteAddr pc) {
   return CodeSymbol{name, module->path, pc.raw() - start};
 }
 
+// By the unwind table of the file, as on the command line; LLDB has no symbol for what was stripped.
+std::uint64_t LldbTarget::function_begin(RemoteAddr pc, lldb::SBFrame& frame) {
+  if (const Module* module = module_of(pc)) {
+    auto file = files_.open(*module);
+    const std::uint64_t bias = module->load_bias.raw();
+    if (file)
+      if (auto begin = (*file)->function_begin(pc.raw() - bias)) return *begin + bias;
+  }
+  auto symbol = frame.GetSymbol();
+  const auto begin = symbol.IsValid() ? symbol.GetStartAddress().GetLoadAddress(target_) : LLDB_INVALID_ADDRESS;
+  return begin == LLDB_INVALID_ADDRESS ? 0 : begin;
+}
+
 Result<std::vector<StackFrame>> LldbTarget::native_stack(std::uint64_t tid) {
   constexpr std::uint32_t kMaxFrames = 512;
   if (auto error = moved_on()) return *error;
@@ -251,9 +264,7 @@ Result<std::vector<StackFrame>> LldbTarget::native_stack(std::uint64_t tid) {
     auto frame = thread.GetFrameAtIndex(i);  // unwinds only as far as asked
     if (!frame.IsValid()) break;
     if (frame.IsInlined()) continue;
-    const auto begin = frame.GetSymbol().IsValid() ? frame.GetSymbol().GetStartAddress().GetLoadAddress(target_)
-                                                   : LLDB_INVALID_ADDRESS;
-    stack.push_back({frame.GetPC(), begin == LLDB_INVALID_ADDRESS ? 0 : begin});
+    stack.push_back({frame.GetPC(), function_begin(RemoteAddr(frame.GetPC() - (stack.empty() ? 0 : 1)), frame)});
   }
   if (stack.empty()) return Error{ErrorKind::no_symbols, "LLDB finds no frame"};
   return stack;

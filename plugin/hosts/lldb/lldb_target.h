@@ -36,6 +36,7 @@ class LldbTarget : public Target {
   Result<std::vector<StackFrame>> native_stack(std::uint64_t tid) override;
 
  private:
+  std::uint64_t function_begin(RemoteAddr pc, lldb::SBFrame& frame);
   // The page at `page`: memory, and for a core the read-only segments of the mapped files, which a core leaves out.
   Result<std::size_t> fetch(RemoteAddr page, std::span<std::byte> out);
   std::size_t read_memory(RemoteAddr address, std::span<std::byte> out, lldb::SBError& error);
