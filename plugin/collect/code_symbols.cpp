@@ -19,11 +19,11 @@ std::string module_name(const std::string& path) {
   return slash == std::string::npos ? path : path.substr(slash + 1);
 }
 
-std::optional<std::string> module_at(Target& target, RemoteAddr address) {
+std::optional<Module> module_at(Target& target, RemoteAddr address) {
   const auto modules = target.modules();
   if (!modules) return std::nullopt;
   for (const Module& module : *modules)
-    if (address >= module.begin && address < module.end) return module.path;
+    if (address >= module.begin && address < module.end) return module;
   return std::nullopt;
 }
 
@@ -48,14 +48,9 @@ bool loop_is_one_function(Target& target, const Module& module) {
 std::optional<CodeSymbol> symbol_at(Target& target, RemoteAddr pc, const std::string& library) {
   if (auto symbol = target.code_symbol(pc))
     return CodeSymbol{demangled(symbol->name), module_name(symbol->module), symbol->offset};
-  const auto modules = target.modules();
-  if (!modules) return std::nullopt;
-  for (const Module& module : *modules) {
-    if (pc < module.begin || pc >= module.end) continue;
-    if (module.path == library && !loop_is_one_function(target, module)) return std::nullopt;
-    return CodeSymbol{kUnnamed, module_name(module.path), 0};
-  }
-  return std::nullopt;
+  const auto module = module_at(target, pc);
+  if (!module || (module->path == library && !loop_is_one_function(target, *module))) return std::nullopt;
+  return CodeSymbol{kUnnamed, module_name(module->path), 0};
 }
 
 }  // namespace hang::collect

@@ -17,7 +17,7 @@ std::optional<CodeSymbol> symbol_at(Target& target, RemoteAddr pc, const std::st
 std::string demangled(const std::string& symbol);
 // The file name of a path.
 std::string module_name(const std::string& path);
-// The path of the module that is mapped at `address`.
-std::optional<std::string> module_at(Target& target, RemoteAddr address);
+// The module that is mapped at `address`.
+std::optional<Module> module_at(Target& target, RemoteAddr address);
 
 }  // namespace hang::collect

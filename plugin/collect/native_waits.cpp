@@ -27,18 +27,6 @@ bool sleeps_on_futex(const ThreadFacts& thread) {
   return thread.wait.kind == WaitKind::futex && thread.wait.futex;
 }
 
-// The GIL that the futex word belongs to, or -1.
-int gil_of(const Snapshot& snapshot, std::uint64_t word) {
-  const auto& gils = snapshot.python->gils;
-  for (std::size_t i = 0; i < gils.size(); ++i) {
-    const RemoteAddr at(word);
-    if (at.within(RemoteAddr(gils[i].cond), gils[i].cond_size) ||
-        at.within(RemoteAddr(gils[i].mutex), gils[i].mutex_size))
-      return static_cast<int>(i);
-  }
-  return -1;
-}
-
 std::uint64_t holder_of(const Snapshot& snapshot, const facts::GilFacts& gil) {
   const auto* holder = gil.locked == true && gil.last_holder ? snapshot.thread_state(*gil.last_holder) : nullptr;
   return holder == nullptr ? 0 : holder->tid;
@@ -57,8 +45,8 @@ std::vector<std::uint64_t> threads_of_interest(const Snapshot& snapshot) {
   }
   for (const auto& thread : snapshot.threads) {
     if (!sleeps_on_futex(thread)) continue;
-    const int gil = gil_of(snapshot, *thread.wait.futex);
-    if (gil >= 0 ? gils.contains(gil) : thread.tid == snapshot.python->main_tid) list.push_back(thread.tid);
+    const auto gil = snapshot.gil_of_futex(*thread.wait.futex);
+    if (gil ? gils.contains(*gil) : thread.tid == snapshot.python->main_tid) list.push_back(thread.tid);
   }
   std::vector<std::uint64_t> unique;
   for (auto tid : list)
@@ -85,7 +73,7 @@ void read_stack(Target& target, ThreadFacts& thread) {
       facts.symbol = demangled(symbol->name);
       facts.module = module_name(symbol->module);
     } else if (auto module = module_at(target, at)) {
-      facts.module = module_name(*module);
+      facts.module = module_name(module->path);
     }
     thread.native_frames.push_back(std::move(facts));
   }
@@ -237,7 +225,7 @@ void add_lock(Target& target, Snapshot& snapshot, const ThreadFacts& waiter) {
   const std::uint64_t word = *waiter.wait.futex;
   const auto known = std::any_of(snapshot.native_locks.begin(), snapshot.native_locks.end(),
                                  [&](const auto& lock) { return lock.futex == word; });
-  if (known || gil_of(snapshot, word) >= 0) return;
+  if (known || snapshot.gil_of_futex(word)) return;
   NativeLockFacts lock;
   lock.futex = word;
   lock.kind = "native lock";
@@ -249,7 +237,7 @@ void add_lock(Target& target, Snapshot& snapshot, const ThreadFacts& waiter) {
     snapshot.readings.push_back({fmt::format("futex.{:#x}.owner", word),
                                  lock.evidence.substr(0, lock.evidence.find(' ')), RemoteAddr(word).hex(),
                                  std::to_string(*lock.owner), facts::Source::table});
-  if (auto module = module_at(target, RemoteAddr(word)); module && module_name(*module).starts_with("ld-"))
+  if (auto module = module_at(target, RemoteAddr(word)); module && module_name(module->path).starts_with("ld-"))
     lock.kind = "lock of the dynamic loader";
   snapshot.native_locks.push_back(std::move(lock));
 }

@@ -210,6 +210,10 @@ Result<void> Python::read(facts::Snapshot& snapshot) {
     report.reading(*reader_, "runtime.finalizing", "_PyRuntimeState", "_finalizing", runtime_.address,
                    finalizing->hex());
   }
+  // finalize_subinterpreters (Python/pylifecycle.c): up to 3.12 an interpreter that is left aborts the exit or is
+  // ignored, 3.13 has it in some micro releases, from 3.14 on it closes them.
+  constexpr int kSometimes = 13;
+  if (runtime_.minor() != kSometimes) python.exit_closes_interpreters = runtime_.minor() > kSometimes;
   python.main_tid = read_main_tid(*reader_, runtime_, python);
   report_states(*reader_, python, report);
   prefetch_frames(*reader_, python);

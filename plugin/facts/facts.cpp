@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/address.h"
+
 namespace hang::facts {
 namespace {
 
@@ -43,6 +45,18 @@ const ThreadStateFacts* Snapshot::thread_state(std::uint64_t address) const {
 
 const InterpreterFacts* Snapshot::interpreter(std::int64_t id) const {
   return python ? find(python->interpreters, [&](const auto& i) { return i.id == id; }) : nullptr;
+}
+
+std::optional<int> Snapshot::gil_of_futex(std::uint64_t word) const {
+  if (!python) return std::nullopt;
+  const RemoteAddr at(word);
+  for (std::size_t i = 0; i < python->gils.size(); ++i) {
+    const auto& gil = python->gils[i];
+    // glibc 2.41 changed the inside of pthread_cond_t: any word of the condition or of its mutex counts.
+    if (at.within(RemoteAddr(gil.cond), gil.cond_size) || at.within(RemoteAddr(gil.mutex), gil.mutex_size))
+      return static_cast<int>(i);
+  }
+  return std::nullopt;
 }
 
 }  // namespace hang::facts

@@ -374,6 +374,8 @@ struct PythonFacts {
   std::uint64_t runtime = 0;           // &_PyRuntime
   std::vector<std::string> providers;  // layout providers used, in order of preference
   std::optional<bool> finalizing;
+  // The end of the program closes the interpreters that are left, and joins their threads; absent: now and then.
+  std::optional<bool> exit_closes_interpreters;
   std::uint64_t main_tid = 0;                  // native thread id of the main thread
   std::vector<InterpreterFacts> interpreters;  // as in memory: newest first
   std::vector<ThreadStateFacts> thread_states;
@@ -446,6 +448,8 @@ struct Snapshot {
   [[nodiscard]] const StateWatch* state_watch(std::uint64_t tstate) const;
   [[nodiscard]] const GilWatch* gil_watch(int gil) const;
   [[nodiscard]] const ThreadStateFacts* thread_state(std::uint64_t address) const;
+  // The GIL whose condition or mutex has that futex word; nothing if it is no GIL's, or there is no Python.
+  [[nodiscard]] std::optional<int> gil_of_futex(std::uint64_t word) const;
   [[nodiscard]] const InterpreterFacts* interpreter(std::int64_t id) const;
 };
 

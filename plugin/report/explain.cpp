@@ -41,12 +41,13 @@ void add_section(std::string& out, const Section& section, const Style& style, c
 // "Not to be confused with", each with why it is not that here.
 void add_look_alikes(std::string& out, const Section& section, const facts::Snapshot& snapshot, const Style& style,
                      const Paint& paint) {
+  const auto excluded = verdict::excluded_look_alikes(snapshot);
   out += "\n" + paint.bold(section.title) + "\n";
   for (const auto& block : section.blocks) {
     add_block(out, block, style);
     const std::string id = block.text.substr(0, block.text.find(' '));
-    const std::string here = verdict::excluded_because(snapshot, id);
-    if (!here.empty()) out += fill("Here: " + printable(here) + ".", style.width, 6, 2) + "\n";
+    if (const auto here = excluded.find(id); here != excluded.end())
+      out += fill("Here: " + printable(here->second) + ".", style.width, 6, 2) + "\n";
   }
 }
 
@@ -127,11 +128,12 @@ std::string explain_json(const facts::Snapshot& snapshot, const verdict::Verdict
   const auto* page = find_page(verdict.finding.id);
   j["page"] = page == nullptr ? nlohmann::ordered_json(nullptr) : page_json(*page);
   j["summary"] = verdict.finding.summary;
+  const auto known = verdict::excluded_look_alikes(snapshot);
   nlohmann::ordered_json excluded = nlohmann::ordered_json::object();
   if (const auto* section = page == nullptr ? nullptr : page->section("Not to be confused with"))
     for (const auto& block : section->blocks) {
       const std::string id = block.text.substr(0, block.text.find(' '));
-      if (const std::string why = verdict::excluded_because(snapshot, id); !why.empty()) excluded[id] = why;
+      if (const auto why = known.find(id); why != known.end()) excluded[id] = why->second;
     }
   j["excluded"] = std::move(excluded);
   return dump(j);

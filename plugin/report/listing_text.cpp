@@ -195,8 +195,7 @@ const facts::LoopFacts* wakeup_owner(const facts::Snapshot& snapshot, int fd) {
 // What becomes of the signal if the byte does not fit: CPython sets its flags first and writes then (trip_signal,
 // Modules/signalmodule.c); only a loop that decodes the bytes needs them.
 std::string if_dropped(const facts::Snapshot& snapshot) {
-  const bool by_byte = snapshot.python->signals.sigint_handler_name.ends_with("_sighandler_noop");
-  return by_byte
+  return verdict::acts_on_the_byte(snapshot.python->signals)
              ? "the signal is lost: this loop acts on the byte only (add_signal_handler)"
              : "the signal is not lost: the flags stay set, and the handler runs when the main thread runs bytecode";
 }

@@ -73,8 +73,7 @@ std::string not_s3(const Case& c) {
 
 std::string not_s4(const Case& c) {
   const auto& signals = c.process.python().signals;
-  if (!signals.sigint_handler_name.ends_with("_sighandler_noop") &&
-      signals.sigint_handler != facts::HandlerKind::unknown)
+  if (!acts_on_the_byte(signals) && signals.sigint_handler != facts::HandlerKind::unknown)
     return "the handler of SIGINT acts by itself, without the byte";
   return misrouted(c.process).empty() && signals.wakeup_fd ? "the wakeup byte reaches the loop" : "";
 }
@@ -117,9 +116,10 @@ std::string not_l5(const Case& c) {
 
 std::string not_i1(const Case& c) {
   const auto* grip = main_grip(c);
-  return grip != nullptr && grip->grip == Grip::hogged
-             ? "the interpreter's thread holds the GIL; it does not just sleep"
-             : "";
+  const auto* main = c.process.main_interpreter();
+  const bool sub =
+      grip != nullptr && main != nullptr && grip->grip == Grip::hogged && grip->holder->interpreter != main->id;
+  return sub ? "the interpreter's thread holds the GIL; it does not just sleep" : "";
 }
 
 std::string not_i2(const Case& c) {
@@ -168,14 +168,16 @@ constexpr std::array<Discriminator, 22> kDiscriminators{
 
 }  // namespace
 
-std::string excluded_because(const facts::Snapshot& snapshot, std::string_view id) {
-  const auto found =
-      std::find_if(kDiscriminators.begin(), kDiscriminators.end(), [&](const Discriminator& d) { return d.id == id; });
-  if (found == kDiscriminators.end() || !snapshot.python) return {};
+std::map<std::string, std::string> excluded_look_alikes(const facts::Snapshot& snapshot) {
+  std::map<std::string, std::string> excluded;
+  if (!snapshot.python) return excluded;
   const Process process(snapshot);
   const WaitGraph graph(process, gil_grips(process));
   const auto ctrl_c = walk_signal_path(process, graph);
-  return found->why({process, graph, ctrl_c});
+  for (const auto& discriminator : kDiscriminators)
+    if (std::string why = discriminator.why({process, graph, ctrl_c}); !why.empty())
+      excluded.emplace(discriminator.id, std::move(why));
+  return excluded;
 }
 
 }  // namespace hang::verdict

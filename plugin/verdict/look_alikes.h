@@ -2,14 +2,15 @@
 // a certain shape.
 #pragma once
 
+#include <map>
 #include <string>
-#include <string_view>
 
 #include "facts/facts.h"
 
 namespace hang::verdict {
 
-// "the GIL is free"; "" if nothing that was read excludes the shape, or this version does not know it.
-std::string excluded_because(const facts::Snapshot& snapshot, std::string_view id);
+// By the id of each shape that something excludes, why: "the GIL is free". What is not there is not excluded by a fact
+// that was read, or not known to this version.
+std::map<std::string, std::string> excluded_look_alikes(const facts::Snapshot& snapshot);
 
 }  // namespace hang::verdict

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
 
@@ -65,14 +64,7 @@ const ThreadStateFacts* Process::current_state(std::uint64_t tid) const {
 std::optional<int> Process::waits_for_gil(std::uint64_t tid) const {
   const auto* thread = this->thread(tid);
   if (thread == nullptr || thread->wait.kind != facts::WaitKind::futex || !thread->wait.futex) return std::nullopt;
-  const RemoteAddr word(*thread->wait.futex);
-  for (std::size_t i = 0; i < python().gils.size(); ++i) {
-    const auto& gil = python().gils[i];
-    // glibc 2.41 changed the inside of pthread_cond_t: any word of the condition or of its mutex counts.
-    if (word.within(RemoteAddr(gil.cond), gil.cond_size) || word.within(RemoteAddr(gil.mutex), gil.mutex_size))
-      return static_cast<int>(i);
-  }
-  return std::nullopt;
+  return facts_->gil_of_futex(*thread->wait.futex);
 }
 
 namespace {
@@ -162,10 +154,6 @@ std::string Process::thread_label(std::uint64_t tid) const {
   const auto* thread = this->thread(tid);
   if (name.empty() && thread != nullptr) name = thread->comm;
   return name.empty() ? fmt::format("thread {}", tid) : fmt::format("thread {} \"{}\"", tid, name);
-}
-
-int minor_version(const facts::PythonFacts& python) {
-  return python.version.starts_with("3.") ? std::atoi(python.version.c_str() + 2) : 0;
 }
 
 std::string native_label(const facts::NativeFrame& frame) {

@@ -74,8 +74,6 @@ class Process {
 std::string frame_label(const facts::FrameFacts& frame);
 // The innermost frame outside the standard library and installed frameworks, else the innermost one; null if none.
 const facts::FrameFacts* user_frame(const std::vector<facts::FrameFacts>& frames);
-// 13 of CPython 3.13.0; 0 if not known.
-int minor_version(const facts::PythonFacts& python);
 // "f (libx.so)"
 std::string native_label(const facts::NativeFrame& frame);
 // The innermost function of a thread's native stack that is not libc's nor CPython's; "" if none is known, or if

@@ -291,10 +291,10 @@ std::string Walk::joined_by_exit() const {
   return {};
 }
 
-// From 3.14 on the exit closes the interpreters that are left, on the main thread, and joins their threads
-// (finalize_subinterpreters, Python/pylifecycle.c); Ctrl-C is not handled there. 3.13 does so now and then.
+// The exit closes the interpreters that are left, on the main thread, and joins their threads; Ctrl-C is not handled
+// there.
 std::string Walk::closed_by_exit() const {
-  if (minor_version(process_.python()) < 13) return {};
+  if (process_.python().exit_closes_interpreters == false) return {};
   for (const auto& interpreter : process_.python().interpreters) {
     if (interpreter.is_main) continue;
     for (auto tid : process_.joined_at_end(interpreter.id, process_.main_tid()))
@@ -337,7 +337,7 @@ void Walk::reached_top() {
                         task.name));
   if (const std::string why = joined_by_exit(); !why.empty()) return partly(why);
   if (const std::string why = closed_by_exit(); !why.empty())
-    return minor_version(process_.python()) >= 14 ? die(7, title, why) : doubt(7, title, why);
+    return process_.python().exit_closes_interpreters ? die(7, title, why) : doubt(7, title, why);
   if (process_.main_exits()) return add(7, title, Mark::ok, "it ends the wait for the threads, and the exit goes on");
   add(7, title, Mark::ok, "nothing seen that would hold it back");
 }
@@ -446,9 +446,13 @@ std::string shared_with(const Process& process) {
 
 }  // namespace
 
+bool acts_on_the_byte(const facts::SignalFacts& signals) {
+  return signals.sigint_handler_name.ends_with("_sighandler_noop");
+}
+
 std::string misrouted(const Process& process) {
   const auto& signals = process.python().signals;
-  if (!signals.sigint_handler_name.ends_with("_sighandler_noop") || !signals.wakeup_fd) return {};
+  if (!acts_on_the_byte(signals) || !signals.wakeup_fd) return {};
   if (*signals.wakeup_fd < 0)
     return "no wakeup fd is set, and the handler that asyncio installed does nothing by itself";
   const auto* loop = process.loop_of(process.main_tid());

@@ -21,6 +21,8 @@ struct WakeupState {
 };
 WakeupState wakeup_state(const facts::Snapshot& snapshot);
 
+// SIGINT's handler is the one of asyncio's add_signal_handler, which does nothing: only the byte makes the loop act.
+bool acts_on_the_byte(const facts::SignalFacts& signals);
 // Why a SIGINT's byte does not reach the main thread's loop, which acts on nothing else (asyncio's add_signal_handler);
 // "" if it does, or if the loop does not depend on it, or if that was not read.
 std::string misrouted(const Process& process);

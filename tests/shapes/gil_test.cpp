@@ -104,10 +104,7 @@ TEST(S1, NotWhenTheHolderSleepsOnANativeLock) {
 Patient deadlocked(std::uint64_t owner) {
   Patient patient;
   patient.python_thread(101, "worker").hog(101, 0).wants_gil(100);
-  auto& wait = patient.thread(101).wait;
-  wait = patient.thread(100).wait;
-  wait.futex = 0x123456;
-  wait.timeout_ms = -1;
+  patient.thread(101).wait = endless_futex(0x123456);
   patient.thread(101).state = 'S';
   patient.facts().native_locks.push_back(
       {0x123456, "pthread mutex", owner, true, "pthread_mutex_t.__data.__owner = " + std::to_string(owner)});
@@ -236,13 +233,12 @@ TEST(G1, NotWhenTheOwnerOnlySleeps) {
 }
 
 TEST(Explain, LookAlikesAreExcludedByFacts) {
-  const auto starved = through_json(starving().watched(550).facts());
-  EXPECT_EQ(verdict::excluded_because(starved, "G3"), "the holder of the GIL runs interpreter 1, not the main one");
-  EXPECT_NE(verdict::excluded_because(starved, "N2"), "");
-  EXPECT_NE(verdict::excluded_because(starved, "L1"), "");
-  EXPECT_EQ(verdict::excluded_because(starved, "S1"), "") << "nothing excludes what it is";
-  const auto healthy = through_json(Patient().facts());
-  EXPECT_EQ(verdict::excluded_because(healthy, "S1"), "the GIL is free");
+  const auto starved = verdict::excluded_look_alikes(through_json(starving().watched(550).facts()));
+  EXPECT_EQ(starved.at("G3"), "the holder of the GIL runs interpreter 1, not the main one");
+  EXPECT_TRUE(starved.contains("N2"));
+  EXPECT_TRUE(starved.contains("L1"));
+  EXPECT_FALSE(starved.contains("S1")) << "nothing excludes what it is";
+  EXPECT_EQ(verdict::excluded_look_alikes(through_json(Patient().facts())).at("S1"), "the GIL is free");
 }
 
 TEST(G3, SameInterpreterIsNotS1) {

@@ -59,10 +59,7 @@ TEST(Graph, NodesAndEdgesAreMadeOnce) {
 TEST(Graph, DrawingsHaveEveryNodeAndMarkDeadlocks) {
   Patient patient;
   patient.python_thread(101, "quote\" <b>").hog(101, 0).wants_gil(100);
-  auto& wait = patient.thread(101).wait;
-  wait = patient.thread(100).wait;
-  wait.futex = 0x123456;
-  wait.timeout_ms = -1;
+  patient.thread(101).wait = endless_futex(0x123456);
   patient.thread(101).state = 'S';
   patient.facts().native_locks.push_back({0x123456, "pthread mutex", 100, true, "owner"});
   const auto facts = through_json(patient.watched(550).facts());

@@ -9,15 +9,6 @@ namespace {
 using verdict::Answer;
 using verdict::Confidence;
 
-facts::Wait endless_lock(std::uint64_t word) {
-  facts::Wait wait;
-  wait.kind = facts::WaitKind::futex;
-  wait.name = "futex";
-  wait.futex = word;
-  wait.timeout_ms = -1;
-  return wait;
-}
-
 facts::FrameFacts shutdown_frame() {
   return {0x710000, "_shutdown", "/usr/lib/python3.13/threading.py", 1540, true, 0x1, {}};
 }
@@ -33,7 +24,7 @@ Patient closing(std::uint64_t closer) {
   state.interpreter = 1;
   state.frames = {shutdown_frame()};
   patient.facts().python->thread_states.push_back(state);
-  patient.thread(closer).wait = endless_lock(0x900000);
+  patient.thread(closer).wait = endless_futex(0x900000);
   return patient;
 }
 
@@ -51,7 +42,7 @@ TEST(I2, TheMainThreadClosesAnInterpreter) {
 
 TEST(I2, AThreadThatTheMainOneJoinsClosesIt) {
   auto patient = closing(103);
-  patient.thread(100).wait = endless_lock(0x910000);
+  patient.thread(100).wait = endless_futex(0x910000);
   patient.state(100).joins = patient.state(103).thread_id = 0x7f03;
   const auto verdict = classify(patient);
   EXPECT_EQ(verdict.finding.id, "I2");
@@ -91,7 +82,7 @@ Patient exiting() {
   patient.python_thread(101, "inner");
   patient.state(101).daemon = false;
   patient.state(100).frames = {shutdown_frame()};
-  patient.thread(100).wait = endless_lock(0x920000);
+  patient.thread(100).wait = endless_futex(0x920000);
   return patient;
 }
 
@@ -132,7 +123,7 @@ Patient finalizing() {
   Patient patient;
   patient.facts().python->finalizing = true;
   patient.state(100).frames = {{0x730000, "Cache.__del__", "/srv/app/cache.py", 20, true, 0x1, {}}};
-  patient.thread(100).wait = endless_lock(0x930000);
+  patient.thread(100).wait = endless_futex(0x930000);
   return patient;
 }
 

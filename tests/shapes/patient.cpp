@@ -28,6 +28,8 @@ facts::Wait endless_epoll() {
   return wait;
 }
 
+}  // namespace
+
 facts::Wait endless_futex(std::uint64_t word) {
   facts::Wait wait;
   wait.kind = WaitKind::futex;
@@ -37,8 +39,6 @@ facts::Wait endless_futex(std::uint64_t word) {
   wait.timeout_ms = -1;
   return wait;
 }
-
-}  // namespace
 
 Patient::Patient() {
   snapshot_.target.pid = kMain;

@@ -43,6 +43,9 @@ class Patient {
   facts::Snapshot snapshot_;
 };
 
+// A futex wait on `word` without a timeout.
+facts::Wait endless_futex(std::uint64_t word);
+
 // The facts after writing them to JSON and reading them back.
 facts::Snapshot through_json(const facts::Snapshot& snapshot);
 

@@ -140,12 +140,7 @@ Patient in_handler(int signal) {
   auto& state = patient.state(100);
   state.frames = {{0x750000, "on_signal", "/srv/app/log.py", 5, true, 0x1, signal},
                   {0x751000, "write", "/srv/app/log.py", 30, false, 0x1, {}}};
-  auto& wait = patient.thread(100).wait;
-  wait = {};
-  wait.kind = facts::WaitKind::futex;
-  wait.name = "futex";
-  wait.futex = 0x950000;
-  wait.timeout_ms = -1;
+  patient.thread(100).wait = endless_futex(0x950000);
   facts::LockFacts lock;
   lock.object = 0x960000;
   lock.type = "_thread.lock";

@@ -142,9 +142,10 @@ Result<std::size_t> NativeTarget::read(RemoteAddr address, std::span<std::byte> 
   }
   // After the read and not before: as long as the process lives now, it lived while it was read. A process that has
   // given its memory back reads as empty (/proc/PID/mem) or absent.
-  // A pid is not given to another process within the few reads between two looks.
+  // Whole reads are looked after only now and then: a pid is not given to another process that soon.
   constexpr unsigned kReadsPerLook = 32;
-  if (error == ESRCH || ((error != 0 || ++reads_ % kReadsPerLook == 0) && ended())) return ended_error();
+  const bool look = done < out.size() || ++reads_ % kReadsPerLook == 0;
+  if (error == ESRCH || (look && ended())) return ended_error();
   if (done > 0 || out.empty()) return done;
   if (error == EPERM || error == EACCES) return permission_error(pid_);
   return Error{ErrorKind::unreadable, fmt::format("no memory there in process {}", pid_), address};
@@ -159,6 +160,7 @@ void NativeTarget::read_many(std::span<ReadRequest> requests) {
       theirs.push_back({reinterpret_cast<void*>(request.at.raw()), request.out.size()});  // NOLINT: not followed here
     }
     auto left = process_vm_readv(static_cast<pid_t>(pid_), ours.data(), ours.size(), theirs.data(), theirs.size(), 0);
+    if (left < 0 && (errno == EPERM || errno == ENOSYS || errno == ESRCH)) break;  // read() knows what to do
     if (left < 0) left = 0;
     // It ends at the first piece that is not there: that one stays unread, and the next call goes on behind it.
     std::size_t done = 0;

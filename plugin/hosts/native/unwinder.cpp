@@ -5,16 +5,6 @@
 
 namespace hang::native {
 
-struct Unwinder::State {
-  ReadWord read;
-  Dwfl* dwfl = nullptr;
-  bool attached = false;
-  std::string error;
-  // Of the walk that goes on.
-  std::uint64_t tid = 0, pc = 0, sp = 0;
-  std::vector<std::uint64_t> frames;
-};
-
 namespace {
 
 constexpr std::size_t kMaxFrames = 512;
@@ -30,20 +20,24 @@ int find_no_debuginfo(Dwfl_Module*, void**, const char*, Dwarf_Addr, const char*
   return -1;
 }
 
-template <typename State>
-State& state_of(void* argument) {
-  return *static_cast<State*>(argument);
-}
-
 }  // namespace
 
-// libdw takes callbacks as plain functions; `argument` is the State.
-template <typename State>
-struct Callbacks {
+// With libdw's callbacks, which are plain functions; their argument is the State.
+struct Unwinder::State {
+  ReadWord read;
+  Dwfl* dwfl = nullptr;
+  bool attached = false;
+  std::string error;
+  // Of the walk that goes on.
+  std::uint64_t tid = 0, pc = 0, sp = 0;
+  std::vector<std::uint64_t> frames;
+
+  static State& of(void* argument) { return *static_cast<State*>(argument); }
+
   static pid_t next_thread(Dwfl*, void* argument, void** thread) {
     if (*thread != nullptr) return 0;
     *thread = argument;
-    return static_cast<pid_t>(state_of<State>(argument).tid);
+    return static_cast<pid_t>(of(argument).tid);
   }
 
   static bool get_thread(Dwfl*, pid_t, void* argument, void** thread) {
@@ -53,14 +47,13 @@ struct Callbacks {
 
   static bool memory_read(Dwfl*, Dwarf_Addr address, Dwarf_Word* result, void* argument) {
     std::uint64_t word = 0;
-    if (!state_of<State>(argument).read(address, word)) return false;
+    if (!of(argument).read(address, word)) return false;
     *result = word;
     return true;
   }
 
   static bool set_initial_registers(Dwfl_Thread* thread, void* argument) {
-    auto& state = state_of<State>(argument);
-    const Dwarf_Word sp = state.sp, pc = state.pc;
+    const Dwarf_Word sp = of(argument).sp, pc = of(argument).pc;
     if (!dwfl_thread_state_registers(thread, kStackPointer, 1, &sp)) return false;
     if (!dwfl_thread_state_registers(thread, kReturnAddress, 1, &pc)) return false;
     dwfl_thread_state_register_pc(thread, pc);
@@ -68,7 +61,7 @@ struct Callbacks {
   }
 
   static int frame(Dwfl_Frame* at, void* argument) {
-    auto& frames = state_of<State>(argument).frames;
+    auto& frames = of(argument).frames;
     Dwarf_Addr pc = 0;
     if (!dwfl_frame_pc(at, &pc, nullptr) || frames.size() >= kMaxFrames) return DWARF_CB_ABORT;
     frames.push_back(pc);
@@ -78,12 +71,8 @@ struct Callbacks {
 
 Unwinder::Unwinder(const std::vector<Module>& modules, ReadWord read) : state_(std::make_unique<State>()) {
   static const Dwfl_Callbacks callbacks{find_no_elf, find_no_debuginfo, nullptr, nullptr};
-  static const Dwfl_Thread_Callbacks thread_callbacks{Callbacks<State>::next_thread,
-                                                      Callbacks<State>::get_thread,
-                                                      Callbacks<State>::memory_read,
-                                                      Callbacks<State>::set_initial_registers,
-                                                      nullptr,
-                                                      nullptr};
+  static const Dwfl_Thread_Callbacks thread_callbacks{
+      State::next_thread, State::get_thread, State::memory_read, State::set_initial_registers, nullptr, nullptr};
   state_->read = std::move(read);
   state_->dwfl = dwfl_begin(&callbacks);
   if (state_->dwfl == nullptr) {
@@ -113,7 +102,7 @@ Result<std::vector<std::uint64_t>> Unwinder::walk(std::uint64_t tid, std::uint64
   state_->sp = sp;
   state_->frames.clear();
   // The end of the stack is told as an error, as is a frame that cannot be walked: what there is is the answer.
-  dwfl_getthread_frames(state_->dwfl, static_cast<pid_t>(tid), Callbacks<State>::frame, state_.get());
+  dwfl_getthread_frames(state_->dwfl, static_cast<pid_t>(tid), State::frame, state_.get());
   if (state_->frames.empty()) state_->frames.push_back(pc);
   return std::move(state_->frames);
 }

@@ -33,8 +33,7 @@ std::optional<Finding> frozen_daemon_at_finalize(const Case& c) {
                               lock != nullptr ? confidence_of_sleep(process, main) : Confidence::likely);
   finding.summary = fmt::format(
       "CPython is being finalized and the main thread waits for {}: {}. {} No other thread runs Python code any more: "
-      "once "
-      "finalization has begun, daemon threads stop where they stand, with the locks that they hold.",
+      "once finalization has begun, daemon threads stop where they stand, with the locks that they hold.",
       c.graph.waiting(main).on.front().what, doing(process, main),
       holder != nullptr ? fmt::format("{} holds it.", capital(process.thread_label(holder->tid))) : std::string());
   finding.path = c.graph.path(main);
@@ -42,8 +41,7 @@ std::optional<Finding> frozen_daemon_at_finalize(const Case& c) {
   if (holder != nullptr) finding.blame.insert(finding.blame.begin(), process.blame(holder->tid));
   finding.advice =
       "Take no locks in __del__, weakref callbacks and other code that runs while the interpreter ends; or stop and "
-      "join "
-      "the daemon threads before the program ends (an atexit function that sets an event).";
+      "join the daemon threads before the program ends (an atexit function that sets an event).";
   cite(finding, process.facts(), "runtime.finalizing");
   cite_wait(finding, process, main);
   return finding;

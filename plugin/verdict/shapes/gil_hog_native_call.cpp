@@ -27,8 +27,7 @@ std::optional<Finding> gil_hog_native_call(const Case& c) {
   finding.blame.push_back(process.blame(tid));
   finding.advice =
       "Release the GIL around that call in the extension (Py_BEGIN_ALLOW_THREADS), bound its input (for re: a pattern "
-      "without "
-      "nested repeats, or an engine with a timeout), or run it in a separate process.";
+      "without nested repeats, or an engine with a timeout), or run it in a separate process.";
   cite_grip(finding, process, grip);
   cite(finding, process.facts(), "signals.is_tripped");
   return finding;

@@ -48,8 +48,7 @@ std::optional<Finding> handler_reentrancy_lock(const Case& c) {
       make_finding("S7", "handler-reentrancy-lock", holder ? confidence_of_sleep(process, main) : Confidence::likely);
   finding.summary = fmt::format(
       "The handler of {}, {}, runs on the main thread on top of the code that it interrupted, and waits for {}: that "
-      "code "
-      "{} it in {} and cannot go on before the handler returns.",
+      "code {} it in {} and cannot go on before the handler returns.",
       signal_name(*frame.handler), frame_label(frame), c.graph.waiting(main).on.front().what, holder ? "holds" : "uses",
       frame_label(interrupted));
   finding.path = c.graph.path(main);

@@ -46,8 +46,7 @@ std::optional<Finding> interp_queue_orphan_poll(const Case& c) {
   finding.blame.push_back(process.blame(state->tid));
   finding.advice =
       "Queues and channels between interpreters have no end-of-file: give get() a timeout, and let an interpreter put "
-      "a "
-      "last item before it is closed.";
+      "a last item before it is closed.";
   cite_wait(finding, process, state->tid);
   return finding;
 }

@@ -58,8 +58,7 @@ std::optional<Finding> swallowed_cancel(const Case& c, const facts::LoopFacts& l
                                 : "asyncio.run ends, has cancelled its tasks and waits for them",
                     task.name, frame_label(*line_of(task))),
         "Re-raise asyncio.CancelledError after cleaning up; never `except BaseException: pass` or contextlib.suppress "
-        "around "
-        "an await. If the task is meant to go on, call Task.uncancel() (3.11+).");
+        "around an await. If the task is meant to go on, call Task.uncancel() (3.11+).");
     if (interrupted)
       cite_kernel(finding, "Runner._interrupt_count", std::to_string(*signals.runner_interrupt_count),
                   facts::Source::table);
@@ -88,8 +87,7 @@ std::optional<Finding> shielded(const Case& c, const facts::LoopFacts& loop) {
             "with shield=True, which keeps the cancellation out; everything waits for that task.",
             cancelled ? "were" : "can be", task.name, frame_label(*line_of(task))),
         "Give the shielded scope a deadline: `with trio.move_on_after(SECONDS, shield=True)`; keep shields around "
-        "short "
-        "cleanup only.");
+        "short cleanup only.");
   }
   return std::nullopt;
 }

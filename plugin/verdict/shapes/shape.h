@@ -57,8 +57,8 @@ std::string doing(const Process& process, std::uint64_t tid);
 const GilGrip* blocked_grip(const Case& c);
 // True if that native lock belongs to a thread that is not part of a deadlock: the holder just waits, GIL in hand.
 bool lock_is_owned_elsewhere(const Case& c, const GilGrip& grip);
-// How sure it is that a thread seen asleep stays so: certain if it was watched, or the process was at rest, or read at
-// one instant with a reason (`decided`) why it cannot wake.
+// How sure it is that a thread seen asleep stays so: certain if it was watched, or the process was at rest; else
+// likely.
 Confidence confidence_of_sleep(const Process& process, std::uint64_t tid);
 // "f (libx.so)": the function of the native stack that called `symbol`; "" if it is not on the stack or not known.
 std::string native_caller(const Process& process, std::uint64_t tid, std::string_view symbol);

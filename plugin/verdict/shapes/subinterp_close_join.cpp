@@ -65,8 +65,7 @@ std::optional<Finding> subinterp_close_join(const Case& c) {
   finding.advice =
       "Tell the subinterpreter's threads to end before closing it (threading._register_atexit runs before the join, "
       "atexit only after it), or make them daemon threads where the interpreter allows those. Interpreter.close() has "
-      "no "
-      "timeout.";
+      "no timeout.";
   cite_wait(finding, process, closer);
   for (auto tid : joined) cite_wait(finding, process, tid);
   if (const std::string caller = native_caller(process, closer, "Py_EndInterpreter"); !caller.empty())

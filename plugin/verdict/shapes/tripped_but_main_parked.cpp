@@ -50,8 +50,8 @@ std::optional<Finding> tripped_but_main_parked(const Case& c) {
   const bool blocks = thread->sig_blk && (*thread->sig_blk & 2) != 0;
   finding.advice = fmt::format(
       "{}Give the main thread a way to be woken: signal.set_wakeup_fd with a descriptor that its loop polls, or a "
-      "timeout "
-      "on its wait; and block signals in worker threads (signal.pthread_sigmask before they start), so that the kernel "
+      "timeout on its wait; and block signals in worker threads (signal.pthread_sigmask before they start), so that "
+      "the kernel "
       "gives them to the main thread. Attaching a debugger interrupts the wait and hides this.",
       blocks ? "The main thread itself blocks SIGINT: unblock it. " : "");
   cite(finding, process.facts(), "signals.is_tripped");

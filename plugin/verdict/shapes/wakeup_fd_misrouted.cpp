@@ -15,8 +15,7 @@ std::optional<Finding> wakeup_fd_misrouted(const Case& c) {
   auto finding = make_finding("S4", "wakeup-fd-misrouted", Confidence::certain);
   finding.summary = fmt::format(
       "Ctrl-C is lost: {}. With loop.add_signal_handler the callback runs only when the byte reaches the loop. The "
-      "main "
-      "thread is {}.",
+      "main thread is {}.",
       why, doing(process, process.main_tid()));
   finding.path.push_back({"SIGINT", "dies at step 4", {why}, true});
   for (auto& edge : c.graph.path(process.main_tid())) finding.path.push_back(edge);
