@@ -8,8 +8,9 @@ namespace hang::cpython {
 
 namespace {
 
-constexpr std::size_t kMaxFrames = 40;  // innermost, of the waiter
-constexpr std::size_t kMaxNames = 64;   // of one frame
+constexpr std::size_t kMaxFrames = 40;      // innermost, of the waiter
+constexpr std::size_t kMaxNames = 64;       // of one frame
+constexpr std::size_t kMaxProbes = 20'000;  // objects looked at in one search; some tenths of a second
 
 bool is_lock(const std::string& type) {
   return type == "_thread.lock" || type == "_thread.RLock";
@@ -27,16 +28,18 @@ struct Found {
 class LockFinder {
  public:
   LockFinder(Python& python, std::uint64_t futex) : python_(python), reader_(python.reader()), futex_(futex) {
-    constexpr std::uint64_t kParkedAddress = 8;  // before the semaphore
-    auto parked = reader_.pointer_at(RemoteAddr(futex - kParkedAddress), "wait_entry.addr");
+    auto sema = reader_.layout().field("wait_entry", "sema");
     auto lock = reader_.layout().field("lockobject", reader_.has("lockobject", "lock") ? "lock" : "lock_lock");
-    if (!parked || !lock || parked->raw() <= lock->offset) return;
+    if (!sema || !lock || futex < sema->offset) return;
+    auto parked = reader_.pointer("wait_entry", "addr", RemoteAddr(futex - sema->offset));
+    if (!parked || parked->raw() <= lock->offset) return;
     const RemoteAddr object(parked->raw() - lock->offset);
     if (is_lock(python.objects().type_name(object).value_or(""))) parked_in_ = object;
   }
 
   // True if that object is the lock.
   bool is_it(RemoteAddr object) {
+    if (++probes_ > kMaxProbes) return false;
     const auto type = python_.objects().type_name(object).value_or("");
     if (!is_lock(type)) return false;
     if (parked_in_) return object == parked_in_;
@@ -45,6 +48,9 @@ class LockFinder {
                        : reader_.pointer("rlockobject", "rlock_lock", object);
     return inner && inner->raw() == futex_;
   }
+
+  // The budget is used up: what was not found by now is not found.
+  [[nodiscard]] bool spent() const { return probes_ > kMaxProbes; }
 
   // The lock without a name, where the word itself leads to it.
   [[nodiscard]] RemoteAddr known() const { return parked_in_; }
@@ -64,6 +70,7 @@ class LockFinder {
   Reader& reader_;
   std::uint64_t futex_;
   RemoteAddr parked_in_;
+  std::size_t probes_ = 0;
 };
 
 std::vector<std::string> names_of_code(Reader& reader, RemoteAddr frame) {
@@ -92,6 +99,7 @@ std::optional<Found> by_names(Python& python, LockFinder& finder, RemoteAddr fra
   }
   if (roots.size() > kMaxNames) roots.resize(kMaxNames);
   for (const auto& root : roots) {
+    if (finder.spent()) break;
     if (!root.value) continue;
     if (auto found = finder.inside(root.value, root.name)) return found;
     for (const auto& name : names) {
@@ -125,7 +133,7 @@ void find_holders(Python& python, LockFinder& finder, const std::vector<facts::T
   constexpr std::size_t kMaxStates = 256;
   for (std::size_t s = 0; s < std::min(all.size(), kMaxStates); ++s)
     for (std::size_t i = 0; i < std::min(all[s].frames.size(), kMaxFrames); ++i) {
-      if (gives_back(all[s].frames[i])) break;
+      if (finder.spent() || gives_back(all[s].frames[i])) break;
       if (holds(python, finder, RemoteAddr(all[s].frames[i].address))) lock.held_by.push_back({all[s].address, i});
     }
 }

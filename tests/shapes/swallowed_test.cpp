@@ -181,6 +181,8 @@ TEST(S7, NotWhenAnotherThreadHoldsIt) {
   sleeps(patient, 101, 5000);
   patient.facts().python->locks[0].held_by = {{patient.state(101).address, 0}};
   EXPECT_NE(classify(patient).finding.id, "S7");
+  patient.thread(101).wait = endless_futex(0x970000);
+  EXPECT_NE(classify(patient).finding.id, "S7") << "that thread is stuck too, but it is its lock";
 }
 
 TEST(S7, NotSeenHeldItIsLikelyOnlyWhenNobodyElseCanAct) {

@@ -39,8 +39,8 @@ std::optional<Finding> handler_reentrancy_lock(const Case& c) {
   const auto* lock = process.lock_of(main);
   const auto holder = interrupted_holder(lock, *state, *handler);
   const auto user = interrupted_user(lock, *handler);
-  // Not seen to be held by the interrupted code, it may be held by a thread that can still release it.
-  const bool alone = c.graph.alive_besides(main).empty();
+  // Not seen to be held by the interrupted code, it may be held by another thread: one that was seen to, or can act.
+  const bool alone = c.graph.alive_besides(main).empty() && (lock == nullptr || lock->held_by.empty());
   if (!holder && !(user && alone)) return std::nullopt;
   const auto& frame = state->frames[*handler];
   const auto& interrupted = state->frames[holder ? *holder : *user];
