@@ -122,6 +122,15 @@ std::vector<Command> make_table() {
                            {"hang signals -p 1234"},
                            {}},
                           OptionSet::report, run_listing<Listing::signals>));
+  table.push_back(declare({"loops",
+                           "the event loops, and their tasks as a tree",
+                           "Lists the event loops that threads run: asleep or in a step, callbacks that are ready, "
+                           "timers, the wakeup pair, and the tasks, each under the one that waits for it, with its "
+                           "line, what it waits for, and which other tasks could end that wait. With --verbose, all "
+                           "frames of each task.",
+                           {"hang loops -p 1234", "hang loops -p 1234 --verbose"},
+                           {}},
+                          OptionSet::report, run_listing<Listing::loops>));
   table.push_back(declare({"channels",
                            "the file descriptors that threads and event loops wait on",
                            "Lists pipes, sockets and epoll sets with who has the other end open and what is queued in "

@@ -133,4 +133,16 @@ int line_of(Reader& reader, Code& code, std::int64_t unit) {
   return code.lines[static_cast<std::uint64_t>(unit)] = decode_line(table, code.first_line, unit);
 }
 
+std::vector<std::string> names_of_code(Reader& reader, RemoteAddr frame) {
+  std::vector<std::string> names;
+  Objects objects(reader);
+  auto code = code_of_frame(reader, frame);
+  if (!code) return names;
+  auto tuple = reader.pointer("PyCodeObject", "co_names", *code);
+  auto items = tuple ? objects.items(*tuple) : Result<std::vector<RemoteAddr>>(tuple.error());
+  if (!items) return names;
+  for (const RemoteAddr item : *items) names.push_back(objects.str(item).value_or(""));
+  return names;
+}
+
 }  // namespace hang::cpython

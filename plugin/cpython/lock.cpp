@@ -9,7 +9,7 @@ namespace hang::cpython {
 namespace {
 
 constexpr std::size_t kMaxFrames = 40;      // innermost, of the waiter
-constexpr std::size_t kMaxNames = 64;       // of one frame
+constexpr std::size_t kMaxNames = 64;       // of one frame, that the search follows
 constexpr std::size_t kMaxProbes = 20'000;  // objects looked at in one search; some tenths of a second
 
 bool is_lock(const std::string& type) {
@@ -73,23 +73,11 @@ class LockFinder {
   std::size_t probes_ = 0;
 };
 
-std::vector<std::string> names_of_code(Reader& reader, RemoteAddr frame) {
-  std::vector<std::string> names;
-  Objects objects(reader);
-  auto code = code_of_frame(reader, frame);
-  if (!code) return names;
-  auto tuple = reader.pointer("PyCodeObject", "co_names", *code);
-  auto items = tuple ? objects.items(*tuple) : Result<std::vector<RemoteAddr>>(tuple.error());
-  if (!items) return names;
-  for (const RemoteAddr item : *items)
-    if (names.size() < kMaxNames) names.push_back(objects.str(item).value_or(""));
-  return names;
-}
-
 // What the names of a frame lead to: its variables, its globals, and the attributes that its code asks of them.
 std::optional<Found> by_names(Python& python, LockFinder& finder, RemoteAddr frame) {
   auto objects = python.objects();
-  const auto names = names_of_code(python.reader(), frame);
+  auto names = names_of_code(python.reader(), frame);
+  if (names.size() > kMaxNames) names.resize(kMaxNames);
   std::vector<Local> roots;
   if (auto locals = python.locals(frame)) roots = std::move(*locals);
   if (auto globals = python.reader().pointer("_PyInterpreterFrame", "f_globals", frame)) {

@@ -213,6 +213,10 @@ bool Objects::is_none(RemoteAddr object) {
   return type && *type == "NoneType";
 }
 
+bool Objects::is_type(RemoteAddr object) {
+  return require(object, "Py_TPFLAGS_TYPE_SUBCLASS", "a type").ok();
+}
+
 Result<int> Objects::file_descriptor(RemoteAddr object) {
   // A subclass (socket.socket, ssl.SSLSocket) has another name; the base that owns the C struct is on its MRO.
   auto type = type_of(object);

@@ -55,6 +55,7 @@ class Objects {
   Result<RemoteAddr> module(RemoteAddr interpreter, const std::string& name);
 
   [[nodiscard]] bool is_none(RemoteAddr object);
+  [[nodiscard]] bool is_type(RemoteAddr object);  // a class, whatever its metaclass
   // The fd inside a socket.socket (or a subclass) or a select.epoll; -1 after close().
   Result<int> file_descriptor(RemoteAddr object);
 

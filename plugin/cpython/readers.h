@@ -82,6 +82,9 @@ int line_of(Reader& reader, Code& code, std::int64_t unit);
 // Decodes a location table (Objects/locations.md of 3.11+): the line of code unit `unit`, 0 for none.
 int decode_line(std::span<const std::byte> table, std::int64_t first_line, std::int64_t unit);
 
+// The names of globals and attributes in the code of a frame (co_names); empty if they cannot be read.
+std::vector<std::string> names_of_code(Reader& reader, RemoteAddr frame);
+
 // threading_names.cpp: Thread._name and _daemonic by ident, per interpreter.
 void read_thread_names(Reader& reader, facts::PythonFacts& python, Report& report);
 

@@ -320,6 +320,48 @@ struct SignalFacts {
 
 enum class LoopKind { asyncio, trio, unknown };
 
+// What a task is parked on, by the frames in which it waits and the objects in them.
+enum class ParkedOn {
+  unknown,
+  nothing,  // it is about to run, or has not begun
+  timer,
+  fd,
+  future,   // a bare future: whoever has it may resolve it
+  tasks,    // other tasks of its loop: a task, a task group, gather(), a nursery
+  receive,  // an item from a trio memory channel
+  send,     // room in one, or a receiver
+  queue_get,
+  queue_put,
+  queue_join,
+  event,
+  lock,
+  semaphore,
+  condition,
+  barrier,
+  thread,   // a call in another thread
+  process,  // the end of a child
+  forever   // sleep_forever(), on purpose
+};
+
+struct ParkedFacts {
+  ParkedOn on = ParkedOn::unknown;
+  std::uint64_t object = 0;                                  // the primitive; 0 = not found
+  std::string type;                                          // of the primitive: "asyncio.queues.Queue"
+  std::optional<int> fd;                                     // on fd
+  std::optional<bool> writing;                               // on fd: it waits for room
+  std::optional<std::int64_t> pid;                           // on process
+  std::optional<std::int64_t> items, limit;                  // in the queue or channel; 0 or less = without limit
+  std::optional<std::int64_t> open_senders, open_receivers;  // of a trio channel
+  // The primitive's own state says that the wait should be over: the event is set, the lock is free, an item is there.
+  std::optional<bool> available;
+  std::vector<std::uint64_t> tasks;  // that must end first, or own the lock
+  std::optional<bool> any;           // one of them is enough
+  // Other tasks that lead to the primitive and whose code names what ends the wait ("set", "put", "aclose"); 0 = a
+  // callback of the loop leads to it. Only meaningful if searched; the first 20.
+  std::vector<std::uint64_t> could_end;
+  std::optional<bool> searched;  // false: the budget ended first
+};
+
 // A task of a loop.
 struct TaskFacts {
   std::uint64_t object = 0;
@@ -329,8 +371,11 @@ struct TaskFacts {
   std::vector<FrameFacts> frames;  // of its coroutine, innermost first
   std::string waits_on;            // type of what the innermost await waits for: "_asyncio.Future"
   bool waits_for_tasks = false;    // for other tasks of its loop (a task group, gather(), a nursery, a task itself)
+  ParkedFacts parked;
+  std::uint64_t parent = 0;  // trio: the task that owns its nursery
   // asyncio: cancel() calls that no uncancel() took back; trio: 1 if a scope around it is cancelled.
   std::optional<std::int64_t> cancels;
+  std::optional<bool> bounded;  // a timeout or a deadline is set around where it waits
   // A coroutine of it is inside `except` or `finally` with the cancellation (asyncio).
   std::optional<bool> handles_cancel;
   std::optional<bool> shielded;     // trio: it is parked where a scope with shield=True keeps cancellation out

@@ -71,8 +71,10 @@ HANG_JSON(GilFacts, address, locked, last_holder, switch_number, interval_us, co
           interpreters, drop_request_seen_by_holder)
 HANG_JSON(SignalFacts, wakeup_fd, warn_on_full_buffer, is_tripped, tripped, sigint_tripped, sigint_handler,
           sigint_handler_name, sigint_handler_file, sigint_handler_line, runner_interrupt_count)
-HANG_JSON(TaskFacts, object, name, main, system, frames, waits_on, waits_for_tasks, cancels, handles_cancel, shielded,
-          unstoppable)
+HANG_JSON(ParkedFacts, on, object, type, fd, writing, pid, items, limit, open_senders, open_receivers, available, tasks,
+          any, could_end, searched)
+HANG_JSON(TaskFacts, object, name, main, system, frames, waits_on, waits_for_tasks, parked, parent, cancels, bounded,
+          handles_cancel, shielded, unstoppable)
 HANG_JSON(LoopFacts, kind, tid, tstate, interpreter, run_function, object, in_selector, user_frame, ready, scheduled,
           tasks, tasks_known, wakeup_reader, wakeup_writer, own_fds, epfd, signal_handlers, is_guest, stopping, closed,
           interrupt_pending, executor_busy, wakers, wakers_searched)

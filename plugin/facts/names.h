@@ -37,6 +37,31 @@ struct Names<TargetKind> {
 };
 
 template <>
+struct Names<ParkedOn> {
+  static constexpr auto table = std::to_array<std::pair<ParkedOn, std::string_view>>({
+      {ParkedOn::unknown, "unknown"},
+      {ParkedOn::nothing, "nothing"},
+      {ParkedOn::timer, "timer"},
+      {ParkedOn::fd, "fd"},
+      {ParkedOn::future, "future"},
+      {ParkedOn::tasks, "tasks"},
+      {ParkedOn::receive, "receive"},
+      {ParkedOn::send, "send"},
+      {ParkedOn::queue_get, "queue_get"},
+      {ParkedOn::queue_put, "queue_put"},
+      {ParkedOn::queue_join, "queue_join"},
+      {ParkedOn::event, "event"},
+      {ParkedOn::lock, "lock"},
+      {ParkedOn::semaphore, "semaphore"},
+      {ParkedOn::condition, "condition"},
+      {ParkedOn::barrier, "barrier"},
+      {ParkedOn::thread, "thread"},
+      {ParkedOn::process, "process"},
+      {ParkedOn::forever, "forever"},
+  });
+};
+
+template <>
 struct Names<WaitKind> {
   static constexpr auto table = std::to_array<std::pair<WaitKind, std::string_view>>({
       {WaitKind::none, "none"},

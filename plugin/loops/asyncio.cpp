@@ -5,6 +5,7 @@
 #include "cpython/coroutine.h"
 #include "cpython/readers.h"
 #include "loops/frameworks.h"
+#include "loops/parked.h"
 
 namespace hang::loops {
 
@@ -115,25 +116,60 @@ std::optional<std::vector<RemoteAddr>> all_tasks(Python& python, const facts::Sn
   return tasks;
 }
 
-// A task of the C accelerator, or of a Python subclass of it. Nothing for a pure Python task or one of another loop.
-std::optional<facts::TaskFacts> read_task(Python& python, RemoteAddr object, RemoteAddr loop) {
+// What two kinds of tasks have in common, by where each keeps it.
+struct TaskParts {
+  RemoteAddr name, waiter, coroutine;
+  std::optional<std::int64_t> cancels;
+};
+
+// A task of the C accelerator, or of a Python subclass of it, if it is of that loop and pending.
+std::optional<TaskParts> c_task(Python& python, RemoteAddr object, RemoteAddr loop) {
   auto& reader = python.reader();
   auto owner = reader.pointer("TaskObj", "task_loop", object);
   auto state = reader.number("TaskObj", "task_state", object);
   if (!owner || *owner != loop || !state || *state != 0) return std::nullopt;  // STATE_PENDING
+  TaskParts parts;
+  parts.name = reader.pointer("TaskObj", "task_name", object).value_or(RemoteAddr());
+  parts.waiter = reader.pointer("TaskObj", "task_fut_waiter", object).value_or(RemoteAddr());
+  parts.coroutine = reader.pointer("TaskObj", "task_coro", object).value_or(RemoteAddr());
+  if (auto cancels = reader.signed_number("TaskObj", "task_num_cancels_requested", object)) parts.cancels = *cancels;
+  return parts;
+}
+
+// The same of the class in Python (Lib/asyncio/tasks.py, futures.py), which keeps it in attributes.
+std::optional<TaskParts> python_task(Python& python, RemoteAddr object, RemoteAddr loop) {
+  auto objects = python.objects();
+  auto owner = objects.attribute(object, "_loop");
+  auto state = objects.attribute(object, "_state");
+  if (!owner || *owner != loop || !state || objects.equals(*state, "PENDING").value_or(false) == false)
+    return std::nullopt;
+  const auto get = [&](const char* name) {
+    auto value = objects.attribute(object, name);
+    return value && !objects.is_none(*value) ? *value : RemoteAddr();
+  };
+  TaskParts parts{get("_name"), get("_fut_waiter"), get("_coro"), {}};
+  if (auto cancels = objects.attribute(object, "_num_cancels_requested"))
+    parts.cancels = objects.integer(*cancels).to_optional();
+  return parts;
+}
+
+// Nothing for a task that is done or of another loop.
+std::optional<facts::TaskFacts> read_task(Python& python, RemoteAddr object, RemoteAddr loop) {
+  auto parts = c_task(python, object, loop);
+  if (!parts) parts = python_task(python, object, loop);
+  if (!parts) return std::nullopt;
   facts::TaskFacts task;
   task.object = object.raw();
-  if (auto name = reader.pointer("TaskObj", "task_name", object)) {
+  if (parts->name) {
     // 3.12+: a default name is kept as its number until asked for ("Task-%d").
-    task.name = python.objects().str(*name).value_or("");
-    if (auto number = python.objects().integer(*name); task.name.empty() && number)
+    task.name = python.objects().str(parts->name).value_or("");
+    if (auto number = python.objects().integer(parts->name); task.name.empty() && number)
       task.name = "Task-" + std::to_string(*number);
   }
-  if (auto waiter = reader.pointer("TaskObj", "task_fut_waiter", object); waiter && *waiter)
-    task.waits_on = python.objects().qualified_type_name(*waiter).value_or("");
-  if (auto cancels = reader.signed_number("TaskObj", "task_num_cancels_requested", object)) task.cancels = *cancels;
-  if (auto coroutine = reader.pointer("TaskObj", "task_coro", object); coroutine && *coroutine)
-    read_coroutine(python, *coroutine, task);
+  if (parts->waiter) task.waits_on = python.objects().qualified_type_name(parts->waiter).value_or("");
+  task.cancels = parts->cancels;
+  if (parts->coroutine) read_coroutine(python, parts->coroutine, task);
+  read_parked(python, parts->waiter, task);
   return task;
 }
 

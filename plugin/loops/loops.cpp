@@ -5,6 +5,7 @@
 
 #include "cpython/coroutine.h"
 #include "loops/frameworks.h"
+#include "loops/parked.h"
 
 namespace hang::loops {
 
@@ -138,6 +139,7 @@ void read_loops(Python& python, facts::Snapshot& snapshot) {
                                {"L1", "L5", "N3"}});
     } else if (loop.in_selector) {
       search_wakers(python, snapshot, loops, loop);
+      if (loop.ready == 0) search_references(python, loop);
     }
   }
   snapshot.python->loops = std::move(loops);

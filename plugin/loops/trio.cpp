@@ -1,7 +1,9 @@
 // trio's run loop (trio/_core/_run.py, _io_epoll.py, _wakeup_socketpair.py; 0.22 to 0.34).
 #include <algorithm>
+#include <cmath>
 
 #include "loops/frameworks.h"
+#include "loops/parked.h"
 
 namespace hang::loops {
 
@@ -38,18 +40,21 @@ void read_scopes(Python& python, RemoteAddr task, facts::TaskFacts& facts) {
   constexpr int kMaxScopes = 1000;
   auto objects = python.objects();
   auto status = objects.attribute(task, "_cancel_status");
-  bool shielded = false, cancelled = false;
+  bool shielded = false, cancelled = false, bounded = false;
   for (int i = 0; i < kMaxScopes && status && !objects.is_none(*status); ++i) {
     auto scope = objects.attribute(*status, "_scope");
     if (!scope) return;
     const auto called = flag_of(python, *scope, "_cancel_called"), shield = flag_of(python, *scope, "_shield");
     if (!called || !shield) return;
+    if (auto deadline = objects.attribute(*scope, "_deadline"))
+      if (auto when = objects.floating(*deadline); when && std::isfinite(*when)) bounded = true;
     cancelled = cancelled || *called;
     if (!cancelled && *shield) shielded = true;  // a scope that is cancelled itself shields nothing from itself
     status = objects.attribute(*status, "_parent");
   }
   facts.cancels = cancelled ? 1 : 0;
   facts.shielded = shielded;
+  facts.bounded = bounded;
 }
 
 // trio.to_thread.run_sync waits for its thread to the end unless it may abandon it (`cancellable` up to 0.22).
@@ -91,6 +96,9 @@ void read_tasks(Python& python, RemoteAddr runner, LoopFacts& loop) {
       task.system = true;
     read_scopes(python, object, task);
     read_thread_wait(python, task);
+    read_parked(python, RemoteAddr(), task);
+    if (parent)
+      if (auto owner = objects.attribute(parent, "_parent_task")) task.parent = owner->raw();
     loop.tasks.push_back(std::move(task));
   }
 }

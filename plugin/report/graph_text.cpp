@@ -18,8 +18,9 @@ using verdict::WaitGraph;
 
 namespace {
 
-constexpr const char* kKinds[] = {"thread", "interpreter", "gil",   "native_lock", "lock",    "fd",     "process",
-                                  "loop",   "task",        "timer", "outside",     "running", "nobody", "unknown"};
+constexpr const char* kKinds[] = {"thread",    "interpreter", "gil",     "native_lock", "lock",
+                                  "primitive", "fd",          "process", "loop",        "task",
+                                  "timer",     "outside",     "running", "nobody",      "unknown"};
 
 std::string kind_name(NodeKind kind) {
   return kKinds[static_cast<std::size_t>(kind)];
@@ -28,9 +29,11 @@ std::string kind_name(NodeKind kind) {
 // Which edges are part of a deadlock.
 std::vector<bool> deadlocked(const Graph& graph) {
   std::vector<bool> marked(graph.edges().size(), false);
+  const auto can_be = [](NodeKind kind) {
+    return kind == NodeKind::gil || kind == NodeKind::native_lock || kind == NodeKind::lock || kind == NodeKind::task;
+  };
   for (std::size_t node = 0; node < graph.nodes().size(); ++node)
-    if (graph.nodes()[node].kind == NodeKind::gil || graph.nodes()[node].kind == NodeKind::native_lock ||
-        graph.nodes()[node].kind == NodeKind::lock)
+    if (can_be(graph.nodes()[node].kind))
       for (const auto edge : graph.cycle_through(node)) marked[edge] = true;
   return marked;
 }

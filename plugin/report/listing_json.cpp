@@ -17,6 +17,7 @@ const char* key_of(Listing listing) {
     case Listing::threads: return "threads";
     case Listing::gil: return "gils";
     case Listing::signals: return "signals";
+    case Listing::loops: return "loops";
     case Listing::channels: return "channels";
   }
   return "";

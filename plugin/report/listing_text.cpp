@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "facts/names.h"
+#include "report/loops_text.h"
 #include "report/paint.h"
 #include "report/report.h"
 #include "verdict/gil_grip.h"
@@ -321,6 +322,7 @@ std::string listing_text(Listing listing, const facts::Snapshot& snapshot, const
     case Listing::threads: return threads(snapshot, style);
     case Listing::gil: return gil(snapshot, style);
     case Listing::signals: return signals(snapshot, style);
+    case Listing::loops: return loops_text(snapshot, style);
     case Listing::channels: return channels(snapshot, style);
   }
   return {};

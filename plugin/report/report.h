@@ -18,8 +18,8 @@ struct Style {
 std::string classify_text(const facts::Snapshot& snapshot, const verdict::Verdict& verdict, const Style& style);
 std::string classify_json(const facts::Snapshot& snapshot, const verdict::Verdict& verdict);
 
-// The listings: hang interpreters, threads, gil, signals, channels.
-enum class Listing { interpreters, threads, gil, signals, channels };
+// The listings: hang interpreters, threads, gil, signals, loops, channels.
+enum class Listing { interpreters, threads, gil, signals, loops, channels };
 std::string listing_text(Listing listing, const facts::Snapshot& snapshot, const Style& style);
 // {"schema_version", "target", "<listing>": ..., "gaps": [...]}
 std::string listing_json(Listing listing, const facts::Snapshot& snapshot);

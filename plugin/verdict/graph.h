@@ -16,6 +16,7 @@ enum class NodeKind {
   gil,
   native_lock,
   lock,
+  primitive,  // what tasks of a loop wait on: a queue, a channel, an event, a lock
   fd,
   process,  // another one
   loop,

@@ -38,6 +38,9 @@ class Builder {
   void add_joins(std::size_t node, const std::vector<std::uint64_t>& joined, const std::string& evidence);
   void add_fd(std::size_t waiter, const WaitsFor& on, bool alone);
   void add_tasks(const facts::LoopFacts& loop);
+  bool add_parked(const facts::LoopFacts& loop, const facts::TaskFacts& task);
+  void add_references(const facts::LoopFacts& loop, const facts::ParkedFacts& parked, std::size_t node);
+  std::size_t task_node(const facts::TaskFacts& task);
 
   const Process& process_;
   const WaitGraph& waits_;
@@ -146,20 +149,66 @@ void Builder::add_fd(std::size_t waiter, const WaitsFor& on, bool alone) {
         {node, graph_.add(NodeKind::nobody, "nobody", "nobody"), "other end held by", "no holder", true, alone});
 }
 
+std::size_t Builder::task_node(const facts::TaskFacts& task) {
+  const auto* frame = user_frame(task.frames);
+  return graph_.add(NodeKind::task, RemoteAddr(task.object).hex(),
+                    fmt::format("task {}{}", task.name, frame ? " · " + frame_label(*frame) : ""));
+}
+
 void Builder::add_tasks(const facts::LoopFacts& loop) {
-  constexpr std::size_t kMostTasks = 50;
+  constexpr std::size_t kMostTasks = 50;  // of those of which no more is known than that they are there
   const auto node = graph_.add(NodeKind::loop, std::to_string(loop.tid),
                                fmt::format("the {} loop of {}", name_of(loop.kind), process_.thread_label(loop.tid)));
   graph_.connect({node, thread(loop.tid), "run by", loop.run_function, true, false});
   std::size_t shown = 0;
   for (const auto& task : loop.tasks) {
-    const auto* frame = user_frame(task.frames);
-    if (task.system || frame == nullptr || ++shown > kMostTasks) continue;
-    const auto at = graph_.add(NodeKind::task, RemoteAddr(task.object).hex(),
-                               fmt::format("task {} · {}", task.name, frame_label(*frame)));
-    graph_.connect({at, node, "parked in",
+    if (task.system || user_frame(task.frames) == nullptr) continue;
+    if (add_parked(loop, task)) continue;
+    if (++shown > kMostTasks) continue;
+    graph_.connect({task_node(task), node, "parked in",
                     task.waits_on.empty() ? std::string() : fmt::format("awaits {}", task.waits_on), true, false});
   }
+}
+
+// What the task is parked on and who of its loop could end that; false if that is not known.
+bool Builder::add_parked(const facts::LoopFacts& loop, const facts::TaskFacts& task) {
+  using facts::ParkedOn;
+  const auto& parked = task.parked;
+  if (parked.on == ParkedOn::tasks) {
+    const bool alone = parked.any != true || parked.tasks.size() == 1;
+    bool found = false;
+    for (const auto object : parked.tasks)
+      if (const auto* other = find_task(loop, object)) {
+        graph_.connect({task_node(task), task_node(*other), "waits for the end of", task.waits_on, true, alone});
+        found = true;
+      }
+    return found;
+  }
+  if (parked.object == 0) return false;
+  const auto node = graph_.add(NodeKind::primitive, RemoteAddr(parked.object).hex() + std::string(name_of(parked.on)),
+                               parked_words(loop, task));
+  graph_.connect({task_node(task), node, "waits for",
+                  fmt::format("{} at {}", parked.type, RemoteAddr(parked.object).hex()), true, true});
+  for (const auto object : parked.tasks)
+    if (const auto* owner = find_task(loop, object))
+      graph_.connect({node, task_node(*owner), "held by",
+                      loop.kind == facts::LoopKind::trio ? "Lock._owner" : "inside `async with` on it", true, true});
+  add_references(loop, parked, node);
+  return true;
+}
+
+// A primitive that only one task could act on depends on that one.
+void Builder::add_references(const facts::LoopFacts& loop, const facts::ParkedFacts& parked, std::size_t node) {
+  std::vector<const facts::TaskFacts*> able;
+  for (const auto object : parked.could_end)
+    if (const auto* other = find_task(loop, object)) able.push_back(other);
+  const bool outside = able.size() < parked.could_end.size();
+  for (const auto* other : able)
+    graph_.connect({node, task_node(*other), "could be ended by", "refers to it, and its code names the call", false,
+                    able.size() == 1 && !outside && parked.searched == true});
+  if (able.empty() && !outside && parked.searched == true && parked.tasks.empty())
+    graph_.connect({node, graph_.add(NodeKind::nobody, "nobody", "nobody"), "could be ended by",
+                    "no other task of the loop leads to it and names the call", false, true});
 }
 
 }  // namespace

@@ -82,22 +82,144 @@ std::optional<LoopWait> loop_wait(const Process& process, const WaitGraph& graph
   return wait;
 }
 
+bool nothing_can_wake(const LoopWait& wait) {
+  return wait.endless && wait.wakers.empty() && wait.workers.empty() && !wait.missing && !wait.wants_forever &&
+         !wait.no_tasks && wait.loop->ready.value_or(0) == 0 && wait.loop->signal_handlers.empty();
+}
+
+const facts::TaskFacts* find_task(const LoopFacts& loop, std::uint64_t object) {
+  const auto found = std::find_if(loop.tasks.begin(), loop.tasks.end(),
+                                  [&](const facts::TaskFacts& task) { return task.object == object; });
+  return found == loop.tasks.end() ? nullptr : &*found;
+}
+
 namespace {
 
-// The task that the loop's sleep is about: the one that the run function waits for, unless that waits for others.
-const facts::TaskFacts* parked_task(const LoopFacts& loop) {
+bool is_ours(const facts::TaskFacts& task) {
+  return std::any_of(task.frames.begin(), task.frames.end(),
+                     [](const auto& frame) { return !is_library_file(frame.file); });
+}
+
+// The task to begin with: the main one, else any.
+const facts::TaskFacts* first_task(const LoopFacts& loop) {
   const facts::TaskFacts *best = nullptr, *leaf = nullptr;
   for (const auto& task : loop.tasks) {
     if (task.system || task.frames.empty()) continue;
     if (best == nullptr || task.main) best = &task;
-    const bool ours = std::any_of(task.frames.begin(), task.frames.end(),
-                                  [](const auto& frame) { return !is_library_file(frame.file); });
-    if (!task.waits_for_tasks && ours && (leaf == nullptr || task.main)) leaf = &task;
+    if (!task.waits_for_tasks && is_ours(task) && (leaf == nullptr || task.main)) leaf = &task;
   }
-  return leaf != nullptr ? leaf : best;
+  return best != nullptr && best->main && best->parked.on == facts::ParkedOn::tasks ? best
+         : leaf != nullptr                                                          ? leaf
+                                                                                    : best;
+}
+
+// Of the tasks that must act first, one that waits for what no other task would bring, else the first.
+const facts::TaskFacts* next_task(const LoopFacts& loop, const facts::TaskFacts& task) {
+  const facts::TaskFacts* next = nullptr;
+  for (const auto object : task.parked.tasks) {
+    const auto* other = find_task(loop, object);
+    if (other == nullptr || other->system || other->frames.empty() || !is_ours(*other)) continue;
+    if (next == nullptr) next = other;
+    if (other->parked.could_end.empty() && other->parked.tasks.empty()) return other;
+  }
+  return next;
 }
 
 }  // namespace
+
+const facts::TaskFacts* parked_task(const LoopFacts& loop) {
+  const auto* task = first_task(loop);
+  std::vector<const facts::TaskFacts*> seen;
+  while (task != nullptr && std::find(seen.begin(), seen.end(), task) == seen.end()) {
+    seen.push_back(task);
+    const auto* next = next_task(loop, *task);
+    if (next == nullptr) return task;
+    task = next;
+  }
+  return task;
+}
+
+namespace {
+
+// "asyncio.queues.Queue" is what people call a Queue.
+std::string_view short_type(const std::string& type) {
+  const auto dot = type.rfind('.');
+  return dot == std::string::npos ? std::string_view(type) : std::string_view(type).substr(dot + 1);
+}
+
+std::string task_names(const LoopFacts& loop, const std::vector<std::uint64_t>& tasks) {
+  std::string names;
+  std::size_t count = 0;
+  for (const auto object : tasks) {
+    const auto* task = find_task(loop, object);
+    if (task == nullptr) continue;
+    if (++count <= 3) names += (names.empty() ? "" : ", ") + task->name;
+  }
+  if (count > 3) names += fmt::format(" and {} more", count - 3);
+  return names;
+}
+
+std::string lock_words(const LoopFacts& loop, const facts::ParkedFacts& parked) {
+  const auto owners = task_names(loop, parked.tasks);
+  if (parked.available == true) return "which is free";
+  if (!owners.empty()) return "held by task " + owners;
+  return parked.tasks.empty() ? "whose owner is not known" : "whose owner has ended without releasing it";
+}
+
+std::string state_words(const LoopFacts& loop, const facts::ParkedFacts& parked) {
+  using facts::ParkedOn;
+  const auto items = parked.items.value_or(0), limit = parked.limit.value_or(0);
+  switch (parked.on) {
+    case ParkedOn::queue_get:
+    case ParkedOn::receive:
+      return !parked.items ? "" : items == 0 ? "which is empty" : fmt::format("which has {}", items);
+    case ParkedOn::queue_put:
+    case ParkedOn::send: return !parked.items ? "" : fmt::format("which has {} of {}", items, limit);
+    case ParkedOn::queue_join: return !parked.items ? "" : fmt::format("with {} unfinished", items);
+    case ParkedOn::event: return parked.available == true ? "which is set" : "which is not set";
+    case ParkedOn::lock: return lock_words(loop, parked);
+    case ParkedOn::semaphore: return parked.available == true ? "which has room" : "which has none left";
+    default: return parked.available == true ? "which is done" : "";
+  }
+}
+
+}  // namespace
+
+std::string parked_words(const LoopFacts& loop, const facts::TaskFacts& task) {
+  using facts::ParkedOn;
+  const auto& parked = task.parked;
+  const auto thing = fmt::format("{} at {}", parked.type.empty() ? "object" : short_type(parked.type),
+                                 RemoteAddr(parked.object).hex());
+  const auto state = state_words(loop, parked);
+  const auto with_state = [&](std::string words) { return state.empty() ? words : words + ", " + state; };
+  switch (parked.on) {
+    case ParkedOn::unknown: return task.waits_on;
+    case ParkedOn::nothing: return "nothing: it is about to run";
+    case ParkedOn::timer: return "a timer";
+    case ParkedOn::fd:
+      return parked.fd ? fmt::format("fd {}{}", *parked.fd, parked.writing == true ? ", for writing" : "") : "a socket";
+    case ParkedOn::future: return with_state("the result of the " + thing);
+    case ParkedOn::tasks: {
+      const auto names = task_names(loop, parked.tasks);
+      return names.empty() ? "tasks that have ended" : "task " + names;
+    }
+    case ParkedOn::receive: return with_state("an item of the trio channel at " + RemoteAddr(parked.object).hex());
+    case ParkedOn::send: return with_state("a receiver of the trio channel at " + RemoteAddr(parked.object).hex());
+    case ParkedOn::queue_get: return with_state("an item of the " + thing);
+    case ParkedOn::queue_put: return with_state("room in the " + thing);
+    case ParkedOn::queue_join: return with_state("the end of the work in the " + thing);
+    case ParkedOn::event:
+    case ParkedOn::lock:
+    case ParkedOn::semaphore: return with_state("the " + thing);
+    case ParkedOn::condition:
+    case ParkedOn::barrier: return "the " + thing;
+    case ParkedOn::thread: return "a call in another thread";
+    case ParkedOn::process:
+      return parked.pid ? fmt::format("the end of process {}", *parked.pid) : "the end of a child";
+    case ParkedOn::forever: return "nothing: it sleeps for ever";
+  }
+  return {};
+}
 
 const facts::FrameFacts* parked_frame(const LoopFacts& loop) {
   const auto* task = parked_task(loop);
@@ -108,8 +230,8 @@ std::string task_label(const LoopFacts& loop) {
   const auto* task = parked_task(loop);
   const auto* frame = parked_frame(loop);
   if (task == nullptr || frame == nullptr) return {};
-  return fmt::format("task {}, parked at {}{}", task->name, frame_label(*frame),
-                     task->waits_on.empty() ? "" : fmt::format(" on {}", task->waits_on));
+  const auto words = parked_words(loop, *task);
+  return fmt::format("task {}, parked at {}{}", task->name, frame_label(*frame), words.empty() ? "" : ", on " + words);
 }
 
 }  // namespace hang::verdict

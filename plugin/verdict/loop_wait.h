@@ -33,6 +33,16 @@ struct LoopWait {
 // Nothing if the loop is not asleep in its selector.
 std::optional<LoopWait> loop_wait(const Process& process, const WaitGraph& graph, const facts::LoopFacts& loop);
 
+// Proof by exhaustion: no timer, no descriptor that anything outside can make ready, no thread that can act and leads
+// here, and tasks that nobody made to wait for ever.
+bool nothing_can_wake(const LoopWait& wait);
+// The task of the loop with that address; null if there is none.
+const facts::TaskFacts* find_task(const facts::LoopFacts& loop, std::uint64_t object);
+// The task that the loop's sleep is about: the one that the run function waits for or, where that waits for other
+// tasks or for a lock that one of them owns, the one at the end of that chain. Null if there is none.
+const facts::TaskFacts* parked_task(const facts::LoopFacts& loop);
+// "an item of the queue at 0x7f..: it is empty"; "" if it is not known.
+std::string parked_words(const facts::LoopFacts& loop, const facts::TaskFacts& task);
 // "task Task-1, parked at worker, app.py:12"; "" if there is none.
 std::string task_label(const facts::LoopFacts& loop);
 const facts::FrameFacts* parked_frame(const facts::LoopFacts& loop);

@@ -238,6 +238,19 @@ std::optional<std::size_t> WaitGraph::node_of(std::uint64_t tid) const {
   return graph_.find(NodeKind::thread, std::to_string(tid));
 }
 
+std::optional<std::size_t> WaitGraph::node_of_task(std::uint64_t object) const {
+  return graph_.find(NodeKind::task, RemoteAddr(object).hex());
+}
+
+std::vector<PathEdge> WaitGraph::task_path(std::uint64_t object) const {
+  constexpr std::size_t kMost = 30;
+  std::vector<PathEdge> path;
+  if (const auto node = node_of_task(object))
+    for (const auto edge : graph_.walk(*node))
+      if (path.size() < kMost) path.push_back(path_edge(edge));
+  return path;
+}
+
 PathEdge WaitGraph::path_edge(std::size_t index) const {
   const auto& edge = graph_.edges()[index];
   const auto& to = graph_.nodes()[edge.to];

@@ -51,9 +51,13 @@ class WaitGraph {
   // The same as nodes and edges: every thread that Python knows, what it waits for, who holds that, and so on.
   [[nodiscard]] const Graph& graph() const { return graph_; }
   [[nodiscard]] std::optional<std::size_t> node_of(std::uint64_t tid) const;
+  // The node of a task of a loop.
+  [[nodiscard]] std::optional<std::size_t> node_of_task(std::uint64_t object) const;
   // The walk from `tid` to all that its wait depends on, for the report.
   [[nodiscard]] std::vector<PathEdge> path(std::uint64_t tid) const;
   [[nodiscard]] PathEdge path_edge(std::size_t edge) const;
+  // The same from a task.
+  [[nodiscard]] std::vector<PathEdge> task_path(std::uint64_t object) const;
   // The deadlock that `tid` is part of or waits for: the edges of a cycle that nothing can open; empty if there is
   // none.
   [[nodiscard]] std::vector<std::size_t> deadlock_of(std::uint64_t tid) const;

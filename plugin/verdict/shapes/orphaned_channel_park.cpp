@@ -11,13 +11,6 @@
 namespace hang::verdict {
 namespace {
 
-// Proof by exhaustion: no timer, no descriptor that anything outside can make ready, no thread that can act and leads
-// here.
-bool is_orphaned(const LoopWait& wait) {
-  return wait.endless && wait.wakers.empty() && wait.workers.empty() && !wait.missing && !wait.wants_forever &&
-         !wait.no_tasks && wait.loop->ready.value_or(0) == 0 && wait.loop->signal_handlers.empty();
-}
-
 std::string what_is_left(const LoopWait& wait) {
   if (wait.orphans.empty()) return "only its own wakeup socket is registered, no timer is set";
   std::vector<std::string> words;
@@ -36,6 +29,8 @@ Finding found(const Case& c, const LoopWait& wait) {
                                 name_of(loop.kind), process.thread_label(loop.tid), loop.interpreter,
                                 what_is_left(wait), task.empty() ? "" : fmt::format(" Waiting for it: {}.", task));
   finding.path = c.graph.path(loop.tid);
+  if (const auto* parked = parked_task(loop))
+    for (auto& edge : c.graph.task_path(parked->object)) finding.path.push_back(std::move(edge));
   for (const auto& orphan : wait.orphans)
     finding.path.push_back({orphan.what,
                             "nobody uses that end",
@@ -72,7 +67,7 @@ std::optional<Finding> orphaned_channel_park(const Case& c) {
       const bool is_main = loop.tid == process.main_tid();
       if (is_main != main_first || (!is_main && !main_stuck)) continue;
       auto wait = loop_wait(process, c.graph, loop);
-      if (wait && is_orphaned(*wait)) return found(c, *wait);
+      if (wait && nothing_can_wake(*wait)) return found(c, *wait);
     }
   }
   return std::nullopt;

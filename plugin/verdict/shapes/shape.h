@@ -33,6 +33,8 @@ std::optional<Finding> subinterp_owns_main_thread(const Case& c);  // S2
 std::optional<Finding> tripped_but_main_parked(const Case& c);     // S3
 std::optional<Finding> interrupt_swallowed(const Case& c);         // S6
 std::optional<Finding> loop_blocked_by_sync_call(const Case& c);   // L3
+std::optional<Finding> lost_wakeup_primitive(const Case& c);       // L9
+std::optional<Finding> await_cycle(const Case& c);                 // L2
 std::optional<Finding> orphaned_channel_park(const Case& c);       // L1
 std::optional<Finding> wakeup_fd_misrouted(const Case& c);         // S4
 std::optional<Finding> sigint_ignored_or_blocked(const Case& c);   // S5
