@@ -108,7 +108,7 @@ Result<std::vector<RemoteAddr>> Objects::set_items(RemoteAddr object) {
   if ((*mask & (*mask + 1)) != 0)
     return Error{ErrorKind::inconsistent, "not a power of two minus one", object, "PySetObject.mask"};
   std::vector<RemoteAddr> found;
-  const std::uint64_t slots = std::min<std::uint64_t>(*mask, kMaxItems) + 1;
+  const std::uint64_t slots = std::min<std::uint64_t>(*mask, 4 * kMaxItems) + 1;  // a quarter full
   for (std::uint64_t i = 0; i < slots; ++i) {
     const RemoteAddr entry = table->field(i * *size);
     auto pointer = reader_->pointer_at(entry.field(key->offset), "setentry.key");

@@ -16,8 +16,8 @@ class Python;
 class Reader;
 
 // Limits of one read; target data is hostile.
-inline constexpr std::size_t kMaxString = 4096;    // code points kept of a str
-inline constexpr std::size_t kMaxItems = 100'000;  // entries looked at in one container
+inline constexpr std::size_t kMaxString = 4096;      // code points kept of a str
+inline constexpr std::size_t kMaxItems = 1'000'000;  // entries looked at in one container
 
 // Reads objects of one target. Cheap to copy; keeps a reference to the Python it was made from. What a sample has read
 // is remembered until the next Python::read or Python::refresh.

@@ -397,11 +397,13 @@ struct LoopFacts {
   std::optional<std::int64_t> scheduled;            // asyncio: live timers; trio: deadlines
   std::vector<TaskFacts> tasks;                     // not finished; framework order
   bool tasks_known = false;                         // false: an empty list means nothing
+  std::optional<std::uint64_t> task_count;          // of all that are not finished; `tasks` has some of many alike
   std::optional<int> wakeup_reader, wakeup_writer;  // its own self-pipe / wakeup socketpair
   std::vector<int> own_fds;                         // every fd that exists only to wake this loop
   std::optional<int> epfd;
   std::vector<int> signal_handlers;  // asyncio add_signal_handler: signal numbers
-  std::optional<bool> is_guest;      // trio
+  std::optional<bool> is_guest;      // trio; `tid` is the thread that waits for its events, then
+  std::uint64_t host = 0;            // of a guest: the asyncio loop that runs its steps; 0 = not known
   std::optional<bool> stopping, closed;
   std::optional<bool> interrupt_pending;  // trio: runner.ki_pending
   std::optional<bool> executor_busy;      // asyncio: a default-executor worker runs something

@@ -76,8 +76,8 @@ HANG_JSON(ParkedFacts, on, object, type, fd, writing, pid, items, limit, open_se
 HANG_JSON(TaskFacts, object, name, main, system, frames, waits_on, waits_for_tasks, parked, parent, cancels, bounded,
           handles_cancel, shielded, unstoppable)
 HANG_JSON(LoopFacts, kind, tid, tstate, interpreter, run_function, object, in_selector, user_frame, ready, scheduled,
-          tasks, tasks_known, wakeup_reader, wakeup_writer, own_fds, epfd, signal_handlers, is_guest, stopping, closed,
-          interrupt_pending, executor_busy, wakers, wakers_searched)
+          tasks, tasks_known, task_count, wakeup_reader, wakeup_writer, own_fds, epfd, signal_handlers, is_guest, host,
+          stopping, closed, interrupt_pending, executor_busy, wakers, wakers_searched)
 HANG_JSON(PythonFacts, version, hexversion, build, library, runtime, providers, finalizing, exit_closes_interpreters,
           main_tid, interpreters, thread_states, gils, signals, loops, locks)
 HANG_JSON(NativeSample, symbol, module, count)

@@ -6,6 +6,7 @@
 #include "cpython/readers.h"
 #include "loops/frameworks.h"
 #include "loops/parked.h"
+#include "loops/task_selection.h"
 
 namespace hang::loops {
 
@@ -57,7 +58,7 @@ void read_signal_handlers(Python& python, RemoteAddr object, LoopFacts& loop) {
   std::sort(loop.signal_handlers.begin(), loop.signal_handlers.end());
 }
 
-constexpr std::size_t kMaxListedTasks = 100'000;  // of one list; a longer one is no list
+constexpr std::size_t kMaxListedTasks = 1'000'000;  // of one list; a longer one is no list
 
 // The tasks of a circular list with its head inside `owner` (Modules/_asynciomodule.c, register_task). An error if it
 // is not closed, as when it changes while it is read.
@@ -154,10 +155,13 @@ std::optional<TaskParts> python_task(Python& python, RemoteAddr object, RemoteAd
 }
 
 // Nothing for a task that is done or of another loop.
-std::optional<facts::TaskFacts> read_task(Python& python, RemoteAddr object, RemoteAddr loop) {
+std::optional<TaskParts> parts_of(Python& python, RemoteAddr object, RemoteAddr loop) {
   auto parts = c_task(python, object, loop);
-  if (!parts) parts = python_task(python, object, loop);
-  if (!parts) return std::nullopt;
+  return parts ? parts : python_task(python, object, loop);
+}
+
+facts::TaskFacts read_task(Python& python, RemoteAddr object, const TaskParts& of) {
+  const auto* parts = &of;
   facts::TaskFacts task;
   task.object = object.raw();
   if (parts->name) {
@@ -201,12 +205,14 @@ void read_asyncio(Python& python, const facts::Snapshot& snapshot, const Driver&
   if (!tasks) return;
   loop.tasks_known = true;
   const RemoteAddr main = main_task(python, driver);
+  TaskSelection selection(python);
   for (auto address : *tasks) {
-    auto task = read_task(python, address, *object);
-    if (!task || loop.tasks.size() >= kMaxTasks) continue;
-    task->main = address == main;
-    loop.tasks.push_back(std::move(*task));
+    const auto parts = parts_of(python, address, *object);
+    if (!parts || !selection.takes(parts->coroutine, address == main)) continue;
+    loop.tasks.push_back(read_task(python, address, *parts));
+    loop.tasks.back().main = address == main;
   }
+  loop.task_count = selection.seen();
 }
 
 }  // namespace hang::loops

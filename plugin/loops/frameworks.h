@@ -40,6 +40,4 @@ std::optional<int> fd_of(cpython::Python& python, RemoteAddr object, const std::
 // The task's frames and what it waits for, from its coroutine.
 void read_coroutine(cpython::Python& python, RemoteAddr coroutine, facts::TaskFacts& task);
 
-inline constexpr std::size_t kMaxTasks = 1000;  // kept of one loop
-
 }  // namespace hang::loops

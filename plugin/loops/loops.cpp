@@ -133,6 +133,7 @@ void read_loops(Python& python, facts::Snapshot& snapshot) {
     }
   }
   for (auto& loop : loops) {
+    keep_read_tasks(loop);
     if (loop.object == 0) {
       snapshot.gaps.push_back({fmt::format("the loop object of thread {}", loop.tid),
                                "its frame's variables could not be read",

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <unordered_set>
 
 #include "cpython/readers.h"
 #include "loops/frameworks.h"
@@ -17,7 +18,7 @@ using facts::ParkedOn;
 
 namespace {
 
-constexpr std::size_t kMaxWaited = 10'000;  // tasks that one task waits for
+constexpr std::size_t kMaxWaited = 1'000'000;  // tasks that one task waits for
 
 class ParkedReader {
  public:
@@ -304,6 +305,15 @@ void P::run() {
 
 void read_parked(Python& python, RemoteAddr future, facts::TaskFacts& task) {
   ParkedReader(python, future, task).run();
+}
+
+void keep_read_tasks(facts::LoopFacts& loop) {
+  constexpr std::size_t kFew = 200;
+  std::unordered_set<std::uint64_t> read;
+  for (const auto& task : loop.tasks) read.insert(task.object);
+  for (auto& task : loop.tasks)
+    if (task.parked.tasks.size() > kFew)
+      std::erase_if(task.parked.tasks, [&](std::uint64_t object) { return !read.contains(object); });
 }
 
 }  // namespace hang::loops

@@ -12,7 +12,10 @@ namespace hang::loops {
 // What cannot be read stays absent.
 void read_parked(cpython::Python& python, RemoteAddr future, facts::TaskFacts& task);
 
-// Fills parked.references of the loop's tasks: which other tasks lead to what each is parked on, and whether their code
+// Drops from very long lists of awaited tasks those that were only counted (TaskSelection).
+void keep_read_tasks(facts::LoopFacts& loop);
+
+// Fills parked.could_end of the loop's tasks: which other tasks lead to what each is parked on, and have code that
 // would act on it; and the owners of asyncio's locks. Needs all tasks of the loop.
 void search_references(cpython::Python& python, facts::LoopFacts& loop);
 

@@ -60,7 +60,7 @@ void ReferenceSearch::push(RemoteAddr object, int depth) {
     return;
   }
   if (seen_.contains(object.raw()) || goal_.barriers.contains(object.raw())) return;
-  if (seen_.size() >= kMaxObjects || depth > kMaxDepth) {
+  if (seen_.size() >= kMaxObjects || depth > (goal_.all ? kMaxDepthOfAll : kMaxDepth)) {
     if (!is_leaf(object)) complete_ = false;
     return;
   }

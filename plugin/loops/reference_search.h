@@ -26,7 +26,7 @@ struct Goal {
 class ReferenceSearch {
  public:
   static constexpr std::size_t kMaxObjects = 4000;  // looked at in one search
-  static constexpr int kMaxDepth = 7;
+  static constexpr int kMaxDepth = 7, kMaxDepthOfAll = 14;
 
   ReferenceSearch(cpython::Python& python, const Goal& goal)
       : python_(python), objects_(python.objects()), goal_(goal) {}

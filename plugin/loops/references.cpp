@@ -18,8 +18,7 @@ namespace {
 
 constexpr std::size_t kMaxObjects = 200'000;  // looked at for one loop
 
-// What code must name to end such a wait. `async for` and `async with` name nothing: the end of a channel counts by
-// being held.
+// What code must name to end such a wait.
 std::vector<std::string_view> verbs_of(ParkedOn on) {
   switch (on) {
     case ParkedOn::queue_get: return {"put", "put_nowait", "shutdown"};
@@ -29,19 +28,20 @@ std::vector<std::string_view> verbs_of(ParkedOn on) {
     case ParkedOn::lock:
     case ParkedOn::semaphore: return {"release"};
     case ParkedOn::condition: return {"notify", "notify_all"};
+    case ParkedOn::receive: return {"send", "send_nowait", "aclose", "close"};
     case ParkedOn::barrier: return {"wait", "abort"};
     case ParkedOn::future: return {"set_result", "set_exception", "cancel"};
     default: return {};
   }
 }
 
-bool is_primitive(const TaskFacts& task) {
-  return !task.system && task.parked.object != 0 && !verbs_of(task.parked.on).empty();
-}
-
 bool is_channel(const TaskFacts& task) {
   return !task.system && task.parked.object != 0 &&
          (task.parked.on == ParkedOn::receive || task.parked.on == ParkedOn::send);
+}
+
+bool is_primitive(const TaskFacts& task) {
+  return !task.system && task.parked.object != 0 && !is_channel(task) && !verbs_of(task.parked.on).empty();
 }
 
 Goal goal_of(const facts::LoopFacts& loop) {
@@ -68,8 +68,13 @@ Deeds deeds_of(Python& python, const TaskFacts& task) {
     const RemoteAddr at(frame.address);
     const auto names = cpython::names_of_code(python.reader(), at);
     deeds.names.insert(deeds.names.end(), names.begin(), names.end());
-    if (auto open = cpython::open_with_blocks(python.reader(), at))
-      deeds.inside.insert(deeds.inside.end(), open->begin(), open->end());
+    auto open = cpython::open_with_blocks(python.reader(), at);
+    if (!open) continue;
+    for (const RemoteAddr object : *open) {
+      deeds.inside.push_back(object);
+      // Of a memory channel, the state that its two ends share.
+      if (auto state = python.objects().attribute(object, "_state")) deeds.inside.push_back(*state);
+    }
   }
   return deeds;
 }
@@ -136,7 +141,7 @@ void search_callbacks(Python& python, const Goal& goal, facts::LoopFacts& loop, 
   if (loop.kind != facts::LoopKind::asyncio) return;
   auto objects = python.objects();
   ReferenceSearch search(python, goal);
-  for (const char* root : {"_scheduled", "_selector._fd_to_key"})
+  for (const char* root : {"_scheduled", "_selector._fd_to_key", "_signal_handlers"})
     if (auto object = objects.path(RemoteAddr(loop.object), root)) search.begin_at(*object);
   search.run();
   complete = complete && search.complete();
@@ -150,7 +155,7 @@ void search_references(Python& python, facts::LoopFacts& loop) {
   const Goal goal = goal_of(loop);
   if (goal.objects.empty() && goal.channels.empty()) return;
   std::size_t looked_at = 0;
-  bool complete = loop.tasks_known && loop.tasks.size() < kMaxTasks;
+  bool complete = loop.tasks_known && loop.task_count == loop.tasks.size();
   for (auto& other : loop.tasks) {
     if (other.system || other.frames.empty()) continue;
     if (looked_at > kMaxObjects) {

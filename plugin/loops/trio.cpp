@@ -1,14 +1,19 @@
 // trio's run loop (trio/_core/_run.py, _io_epoll.py, _wakeup_socketpair.py; 0.22 to 0.34).
 #include <algorithm>
 #include <cmath>
+#include <string_view>
 
 #include "loops/frameworks.h"
 #include "loops/parked.h"
+#include "loops/task_selection.h"
 
 namespace hang::loops {
 
 using cpython::Python;
 using facts::LoopFacts;
+
+// The thread that waits for a guest's events, while the host sleeps.
+constexpr std::string_view kGuestWait = "GuestState.guest_tick.<locals>.get_events";
 
 // trio.run drives the generator unrolled_run, which is on the stack only while tasks run; the wait for events is made
 // by run itself. In guest mode GuestState.guest_tick drives it, and the wait is another thread's.
@@ -16,7 +21,8 @@ std::optional<Driver> find_trio(const facts::ThreadStateFacts& state) {
   for (std::size_t i = 0; i < state.frames.size(); ++i) {
     const auto& frame = state.frames[i];
     if (!frame.file.ends_with("trio/_core/_run.py")) continue;
-    if (frame.function == "run" || frame.function == "GuestState.guest_tick") return Driver{state, i};
+    if (frame.function == "run" || frame.function == "GuestState.guest_tick" || frame.function == kGuestWait)
+      return Driver{state, i};
   }
   return std::nullopt;
 }
@@ -80,8 +86,11 @@ void read_tasks(Python& python, RemoteAddr runner, LoopFacts& loop) {
   const RemoteAddr main = objects.attribute(runner, "main_task").value_or(RemoteAddr());
   const RemoteAddr init = objects.attribute(runner, "init_task").value_or(RemoteAddr());
   const RemoteAddr system = objects.attribute(runner, "system_nursery").value_or(RemoteAddr());
+  TaskSelection selection(python);
   for (auto object : *tasks) {
-    if (loop.tasks.size() >= kMaxTasks) break;
+    const auto coroutine = objects.attribute(object, "coro");
+    const bool needed = object == main || object == init;
+    if (!selection.takes(coroutine.value_or(RemoteAddr()), needed)) continue;
     facts::TaskFacts task;
     task.object = object.raw();
     if (auto name = objects.attribute(object, "name")) task.name = objects.str(*name).value_or("");
@@ -89,7 +98,7 @@ void read_tasks(Python& python, RemoteAddr runner, LoopFacts& loop) {
     // The main task lives in the system nursery too.
     const RemoteAddr parent = objects.attribute(object, "_parent_nursery").value_or(RemoteAddr());
     task.system = !task.main && (object == init || (system && parent == system));
-    if (auto coroutine = objects.attribute(object, "coro")) read_coroutine(python, *coroutine, task);
+    if (coroutine) read_coroutine(python, *coroutine, task);
     task.handles_cancel.reset();  // trio cancels by level, not by one exception
     // The entry queue's task has a nursery of its own.
     if (!task.main && !task.frames.empty() && task.frames.back().file.find("/trio/_core/") != std::string::npos)
@@ -101,6 +110,15 @@ void read_tasks(Python& python, RemoteAddr runner, LoopFacts& loop) {
       if (auto owner = objects.attribute(parent, "_parent_task")) task.parent = owner->raw();
     loop.tasks.push_back(std::move(task));
   }
+  loop.task_count = selection.seen();
+}
+
+// The loop whose bound method the guest was given to be run by: loop.call_soon_threadsafe.
+std::uint64_t host_of(Python& python, RemoteAddr guest) {
+  auto call = python.objects().attribute(guest, "run_sync_soon_threadsafe");
+  if (!call) return 0;
+  auto callable = python.describe_callable(*call);
+  return callable ? callable->self.raw() : 0;
 }
 
 }  // namespace
@@ -111,6 +129,7 @@ void read_trio(Python& python, const Driver& driver, LoopFacts& loop) {
   if (!runner) {
     auto guest = python.local(frame, "self");
     if (guest) runner = python.objects().attribute(*guest, "runner");
+    if (guest) loop.host = host_of(python, *guest);
   }
   if (!runner) return;
   loop.object = runner->raw();

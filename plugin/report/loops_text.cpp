@@ -32,12 +32,17 @@ class LoopText {
   std::string text() {
     head();
     for (const auto& task : loop_.tasks)
+      if (!task.system && task.main) branch(task, 1);
+    for (const auto& task : loop_.tasks)
       if (!task.system && is_root(task)) branch(task, 1);
     // Tasks in a circle are under no root.
     for (const auto& task : loop_.tasks)
       if (!task.system && !shown_.contains(task.object)) branch(task, 1);
     for (const auto& [place, count] : places_)
       if (count > kMostAlike) out_ += fmt::format("  ... {} more tasks at {}\n", count - kMostAlike, place);
+    if (loop_.task_count.value_or(0) > loop_.tasks.size())
+      out_ += fmt::format("  of {} tasks {} that stand at the same lines were only counted\n", *loop_.task_count,
+                          *loop_.task_count - loop_.tasks.size());
     if (!loop_.tasks_known) out_ += "  its tasks could not be read\n";
     return std::move(out_);
   }
@@ -78,9 +83,11 @@ void LoopText::head() {
   if (loop_.is_guest == true) state += ", a guest of another loop";
   out_ += paint_.bold(fmt::format("{} loop", name_of(loop_.kind))) +
           fmt::format(" · {} · interpreter {}\n", process_.thread_label(loop_.tid), loop_.interpreter);
+  const auto system = static_cast<std::uint64_t>(
+      std::count_if(loop_.tasks.begin(), loop_.tasks.end(), [](const auto& t) { return t.system; }));
   out_ += fmt::format("  {}; {} ready, {} timers, {} tasks\n", state, loop_.ready ? std::to_string(*loop_.ready) : "?",
                       loop_.scheduled ? std::to_string(*loop_.scheduled) : "?",
-                      std::count_if(loop_.tasks.begin(), loop_.tasks.end(), [](const auto& t) { return !t.system; }));
+                      loop_.task_count ? std::to_string(*loop_.task_count - system) : "?");
   if (loop_.user_frame && loop_.tstate != 0) {
     const auto* running = process_.facts().thread_state(loop_.tstate);
     if (running != nullptr && *loop_.user_frame < static_cast<int>(running->frames.size()))

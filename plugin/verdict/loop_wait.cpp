@@ -32,7 +32,9 @@ void other_threads(const Process& process, const WaitGraph& graph, LoopWait& wai
   for (auto tid : process.python_tids()) {
     if (tid == wait.loop->tid) continue;
     const auto* state = process.current_state(tid);
-    if (state != nullptr && is_busy_pool_worker(state->frames)) wait.workers.push_back(tid);
+    // trio's guest mode waits for events in a worker.
+    if (state != nullptr && is_busy_pool_worker(state->frames) && process.loop_of(tid) == nullptr)
+      wait.workers.push_back(tid);
   }
   for (auto tid : graph.alive_besides(wait.loop->tid)) {
     if (contains(wait.workers, tid)) {

@@ -11,6 +11,10 @@
 namespace hang::verdict {
 namespace {
 
+constexpr std::string_view kAdvice =
+    "Find who should have sent or closed: close the sending end when its owner ends (async with send_channel, "
+    "Queue.shutdown() on 3.13, socket.close() on abandon), and bound the wait with a timeout.";
+
 std::string what_is_left(const LoopWait& wait) {
   if (wait.orphans.empty()) return "only its own wakeup socket is registered, no timer is set";
   std::vector<std::string> words;
@@ -43,15 +47,52 @@ Finding found(const Case& c, const LoopWait& wait) {
   if (const auto* frame = parked_frame(loop)) blame.frame = frame_label(*frame);
   if (!wait.orphans.empty()) blame.fd = wait.orphans.front().fd;
   finding.blame.push_back(blame);
-  finding.advice =
-      "Find who should have sent or closed: close the sending end when its owner ends (async with send_channel, "
-      "Queue.shutdown() on "
-      "3.13, socket.close() on abandon), and bound the wait with a timeout.";
+  finding.advice = std::string(kAdvice);
   cite_wait(finding, process, loop.tid);
   for (const auto& orphan : wait.orphans) cite(finding, process.facts(), fmt::format("fd.{}.peer", orphan.fd));
   cite(finding, process.facts(), "signals.is_tripped");
   const int gil = process.main_gil();
   if (gil >= 0) cite(finding, process.facts(), fmt::format("gil.{}.locked", gil));
+  return finding;
+}
+
+// The loop goes on for others, but the main task waits for an item, or for room, that no task, no callback and no
+// thread can bring: none leads to the other end. Events and bare futures do not count: to wait for one that nobody sets
+// is how programs say "for ever".
+bool is_alone(const LoopWait& wait, const facts::TaskFacts& task) {
+  using facts::ParkedOn;
+  const auto on = task.parked.on;
+  const bool counts = on == ParkedOn::queue_get || on == ParkedOn::queue_put || on == ParkedOn::queue_join ||
+                      on == ParkedOn::receive || on == ParkedOn::send || on == ParkedOn::semaphore ||
+                      on == ParkedOn::condition;
+  const auto& loop = *wait.loop;
+  const bool bounded = std::any_of(loop.tasks.begin(), loop.tasks.end(),
+                                   [](const auto& other) { return other.main && other.bounded != false; });
+  return counts && task.parked.searched == true && task.parked.could_end.empty() && task.parked.tasks.empty() &&
+         task.bounded == false && !bounded && loop.ready == 0 && loop.wakers_searched && loop.wakers.empty() &&
+         wait.workers.empty() && task.parked.available != true;
+}
+
+std::optional<Finding> in_live_loop(const Case& c) {
+  const auto* loop = c.process.loop_of(c.process.main_tid());
+  if (loop == nullptr) return std::nullopt;
+  const auto wait = loop_wait(c.process, c.graph, *loop);
+  const auto* task = parked_task(*loop);
+  const bool has_main =
+      std::any_of(loop->tasks.begin(), loop->tasks.end(), [](const auto& other) { return other.main; });
+  if (!wait || task == nullptr || !has_main || !is_alone(*wait, *task)) return std::nullopt;
+  auto finding = make_finding("L1", "orphaned-channel-park", Confidence::likely);
+  finding.seed_class = 2;
+  finding.summary = fmt::format(
+      "The {} loop of {} turns for others, but what it was started for cannot go on: {}. No other task, callback or "
+      "thread leads to the other end.",
+      name_of(loop->kind), c.process.thread_label(loop->tid), task_label(*loop));
+  finding.path = c.graph.task_path(task->object);
+  auto blame = c.process.blame(loop->tid);
+  if (const auto* frame = user_frame(task->frames)) blame.frame = frame_label(*frame);
+  finding.blame.push_back(std::move(blame));
+  finding.advice = std::string(kAdvice);
+  cite_wait(finding, c.process, loop->tid);
   return finding;
 }
 
@@ -70,7 +111,7 @@ std::optional<Finding> orphaned_channel_park(const Case& c) {
       if (wait && nothing_can_wake(*wait)) return found(c, *wait);
     }
   }
-  return std::nullopt;
+  return in_live_loop(c);
 }
 
 }  // namespace hang::verdict

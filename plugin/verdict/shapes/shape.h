@@ -35,6 +35,7 @@ std::optional<Finding> interrupt_swallowed(const Case& c);         // S6
 std::optional<Finding> loop_blocked_by_sync_call(const Case& c);   // L3
 std::optional<Finding> lost_wakeup_primitive(const Case& c);       // L9
 std::optional<Finding> await_cycle(const Case& c);                 // L2
+std::optional<Finding> guest_loop_double_idle(const Case& c);      // L10
 std::optional<Finding> orphaned_channel_park(const Case& c);       // L1
 std::optional<Finding> wakeup_fd_misrouted(const Case& c);         // S4
 std::optional<Finding> sigint_ignored_or_blocked(const Case& c);   // S5
