@@ -142,8 +142,9 @@ std::optional<TaskParts> python_task(Python& python, RemoteAddr object, RemoteAd
   auto objects = python.objects();
   auto owner = objects.attribute(object, "_loop");
   auto state = objects.attribute(object, "_state");
-  if (!owner || *owner != loop || !state || objects.equals(*state, "PENDING").value_or(false) == false)
-    return std::nullopt;
+  if (!owner || *owner != loop) return std::nullopt;
+  // Pending is the class's default; an instance has the attribute once it is something else.
+  if (state && !objects.equals(*state, "PENDING").value_or(false)) return std::nullopt;
   const auto get = [&](const char* name) {
     auto value = objects.attribute(object, name);
     return value && !objects.is_none(*value) ? *value : RemoteAddr();

@@ -168,8 +168,9 @@ void P::wait_for(RemoteAddr at, RemoteAddr) {
 void P::read_done() {
   const auto& type = task_.waits_on;
   if (type == "asyncio.futures.Future" || type == "asyncio.tasks.Task") {
-    if (auto state = objects_.attribute(future_, "_state"))
-      if (auto text = objects_.str(*state)) parked_.available = *text != "PENDING";
+    // Pending is the class's default; an instance has the attribute once it is something else.
+    auto state = objects_.attribute(future_, "_state");
+    parked_.available = state.ok() && !objects_.equals(*state, "PENDING").value_or(true);
   } else if (type == "_asyncio.Future" || type == "_asyncio.Task") {
     // FutureObj_HEAD begins both (Modules/_asynciomodule.c).
     if (auto state = python_.reader().number("TaskObj", "task_state", future_)) parked_.available = *state != 0;

@@ -21,7 +21,7 @@ async def receive():
         del sender
         await receiver.receive()
         labkit.ready(blame=os.getpid())
-        await receiver.receive()
+        await receiver.receive()  # BLAME
 
 
 async def host():

@@ -25,7 +25,7 @@ async def main():
     await queue.get()
     await producer
     labkit.ready(blame=os.getpid())
-    await queue.get()
+    await queue.get()  # BLAME
     heart.cancel()
     server.close()
 

@@ -18,7 +18,7 @@ async def move(mine, theirs, meeting):
         meeting.append(mine)
         while len(meeting) < 2:
             await asyncio.sleep(0)
-        await theirs.acquire()
+        await theirs.acquire()  # BLAME
 
 
 async def main():

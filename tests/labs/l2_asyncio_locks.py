@@ -12,7 +12,7 @@ async def transfer(first, second, arrived, other):
     async with first:
         arrived.set()
         await other.wait()
-        async with second:
+        async with second:  # BLAME
             raise AssertionError("never both")
 
 

@@ -17,7 +17,7 @@ async def main():
     lock = asyncio.Lock()
     await asyncio.gather(asyncio.create_task(fail(lock)), return_exceptions=True)
     labkit.ready(blame=os.getpid())
-    async with lock:
+    async with lock:  # BLAME
         pass
 
 

@@ -12,7 +12,7 @@ async def transfer(first, second, mine, theirs):
     async with first:
         mine.set()
         await theirs.wait()
-        async with second:
+        async with second:  # BLAME
             raise AssertionError("never both")
 
 

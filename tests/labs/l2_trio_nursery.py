@@ -11,7 +11,7 @@ trio = labkit.import_trio()
 
 async def child(done):
     labkit.ready(blame=os.getpid())
-    await done.wait()
+    await done.wait()  # BLAME
 
 
 async def main():

@@ -24,7 +24,7 @@ async def main():
     lock = ForgetfulLock()
     holder = asyncio.create_task(hold(lock))
     await asyncio.sleep(0)
-    async with lock:
+    async with lock:  # BLAME
         await holder
 
 

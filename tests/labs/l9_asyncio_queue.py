@@ -18,7 +18,7 @@ async def stuff(queue):
 async def main():
     queue = asyncio.Queue()
     stuffing = asyncio.create_task(stuff(queue))
-    await queue.get()
+    await queue.get()  # BLAME
     await stuffing
 
 

@@ -34,6 +34,9 @@ std::optional<Circle> circle_from(const Case& c, const LoopFacts& loop, const Ta
       if (c.graph.node_of_task(candidate.object) == edge.from) circle.tasks.push_back(&candidate);
   }
   if (circle.tasks.empty()) return std::nullopt;
+  // A task that waits for others shows less than those that wait for something.
+  std::stable_partition(circle.tasks.begin(), circle.tasks.end(),
+                        [](const auto* in) { return in->parked.on != ParkedOn::tasks; });
   return circle;
 }
 
