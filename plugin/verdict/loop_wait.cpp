@@ -193,7 +193,7 @@ std::string parked_words(const LoopFacts& loop, const facts::TaskFacts& task) {
   const auto thing = fmt::format("{} at {}", parked.type.empty() ? "object" : short_type(parked.type),
                                  RemoteAddr(parked.object).hex());
   const auto state = state_words(loop, parked);
-  const auto with_state = [&](std::string words) { return state.empty() ? words : words + ", " + state; };
+  const auto with_state = [&](const std::string& words) { return state.empty() ? words : words + ", " + state; };
   switch (parked.on) {
     case ParkedOn::unknown: return task.waits_on;
     case ParkedOn::nothing: return "nothing: it is about to run";
