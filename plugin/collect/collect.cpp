@@ -152,6 +152,7 @@ class Collector {
 
  private:
   Result<Snapshot> sample();
+  Result<Snapshot> read_once();
   Result<void> read_kernel(Snapshot& snapshot);
   Result<void> read_both(Snapshot& snapshot);
   void describe_target(Snapshot& snapshot);
@@ -209,7 +210,27 @@ Result<void> Collector::read_both(Snapshot& snapshot) {
   return {};
 }
 
+// What moved under the reader: frames that do not hang together, or a loop that was there and could not be read.
+bool is_torn(const Snapshot& snapshot) {
+  const auto& python = *snapshot.python;
+  const auto broken = [&](const facts::ThreadStateFacts& state) {
+    return !state.frames_complete || (state.frames.empty() && state.tid == python.main_tid && state.interpreter == 0);
+  };
+  return std::any_of(python.thread_states.begin(), python.thread_states.end(), broken) ||
+         std::any_of(python.loops.begin(), python.loops.end(),
+                     [](const facts::LoopFacts& loop) { return loop.object == 0 || !loop.tasks_known; });
+}
+
 Result<Snapshot> Collector::sample() {
+  constexpr int kMostReads = 3;
+  auto snapshot = read_once();
+  const bool moves = target_.local() && !target_.stopped_by_host();
+  for (int again = 1; again < kMostReads && moves && snapshot && is_torn(*snapshot); ++again)
+    if (auto next = read_once()) snapshot = std::move(next);
+  return snapshot;
+}
+
+Result<Snapshot> Collector::read_once() {
   Snapshot snapshot;
   describe_target(snapshot);
   if (auto done = read_both(snapshot); !done) return done.error();

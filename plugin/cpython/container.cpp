@@ -1,4 +1,4 @@
-// Lists, tuples, sets and deques.
+// Lists, tuples, sets, deques and simple queues.
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -36,6 +36,7 @@ Result<std::int64_t> Objects::length(RemoteAddr object) {
     return checked_length(reader_->signed_number("PySetObject", "used", object), object);
   if (is("Py_TPFLAGS_LIST_SUBCLASS") || is("Py_TPFLAGS_TUPLE_SUBCLASS") || *name == "collections.deque")
     return checked_length(reader_->signed_number("PyVarObject", "ob_size", object), object);
+  if (*name == "_queue.SimpleQueue") return checked_length(queue_length(object), object);
   return Error{ErrorKind::inconsistent, fmt::format("a {} has no length that is known here", *name), object};
 }
 
@@ -47,6 +48,7 @@ Result<std::vector<RemoteAddr>> Objects::items(RemoteAddr object) {
   const std::int64_t kept = std::min<std::int64_t>(*count, static_cast<std::int64_t>(kMaxItems));
   if (*type == "collections.deque") return deque_items(object, kept);
   if (*type == "set" || *type == "frozenset") return set_items(object);
+  if (*type == "_queue.SimpleQueue") return queue_items(object, kept);
   if (require(object, "Py_TPFLAGS_TUPLE_SUBCLASS", "a tuple")) {
     auto data = reader_->address("PyTupleObject", "ob_item", object);
     return data ? pointers(*data, kept, "tuple items") : Result<std::vector<RemoteAddr>>(data.error());
@@ -55,6 +57,46 @@ Result<std::vector<RemoteAddr>> Objects::items(RemoteAddr object) {
     return good.error();
   auto data = reader_->pointer("PyListObject", "ob_item", object);
   return data ? pointers(*data, kept, "list items") : Result<std::vector<RemoteAddr>>(data.error());
+}
+
+Result<std::int64_t> Objects::queue_length(RemoteAddr object) {
+  constexpr const char* kQueue = "simplequeueobject";
+  if (reader_->has(kQueue, "buf.num_items")) return reader_->signed_number(kQueue, "buf.num_items", object);
+  auto list = reader_->pointer(kQueue, "lst", object);
+  auto first = reader_->signed_number(kQueue, "lst_pos", object);
+  if (!list) return list.error();
+  if (!first) return first.error();
+  auto all = length(*list);
+  return all ? Result<std::int64_t>(*all - *first) : all;
+}
+
+Result<std::vector<RemoteAddr>> Objects::queue_items(RemoteAddr object, std::int64_t count) {
+  constexpr const char* kQueue = "simplequeueobject";
+  if (!reader_->has(kQueue, "buf.items")) {
+    auto list = reader_->pointer(kQueue, "lst", object);
+    auto first = reader_->signed_number(kQueue, "lst_pos", object);
+    if (!list) return list.error();
+    if (!first) return first.error();
+    auto all = items(*list);
+    if (!all) return all.error();
+    const auto skipped = std::clamp<std::int64_t>(*first, 0, static_cast<std::int64_t>(all->size()));
+    return std::vector<RemoteAddr>(all->begin() + skipped, all->end());
+  }
+  auto at = reader_->pointer(kQueue, "buf.items", object);
+  auto first = reader_->signed_number(kQueue, "buf.get_idx", object);
+  auto capacity = reader_->signed_number(kQueue, "buf.items_cap", object);
+  if (!at) return at.error();
+  if (!first) return first.error();
+  if (!capacity) return capacity.error();
+  if (*first < 0 || *capacity <= 0 || *first >= *capacity || count > *capacity)
+    return Error{ErrorKind::inconsistent, "a ring buffer with an index outside of it", object, "simplequeueobject.buf"};
+  const std::int64_t tail = std::min(count, *capacity - *first);
+  auto found = pointers(at->field(static_cast<std::uint64_t>(*first) * 8), tail, "queue items");
+  if (!found || tail == count) return found;
+  auto wrapped = pointers(*at, count - tail, "queue items");
+  if (!wrapped) return wrapped.error();
+  found->insert(found->end(), wrapped->begin(), wrapped->end());
+  return found;
 }
 
 Result<std::vector<RemoteAddr>> Objects::pointers(RemoteAddr at, std::int64_t count, const char* what) {

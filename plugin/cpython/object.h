@@ -36,7 +36,7 @@ class Objects {
   Result<std::int64_t> integer(RemoteAddr object);  // int or bool that fits 63 bits
   Result<bool> equals(RemoteAddr object, const std::string& text);  // a str with exactly this UTF-8 text
   Result<double> floating(RemoteAddr object);
-  Result<std::vector<RemoteAddr>> items(RemoteAddr object);  // list, tuple, collections.deque, set/frozenset
+  Result<std::vector<RemoteAddr>> items(RemoteAddr object);  // list, tuple, deque, set/frozenset, SimpleQueue
   Result<std::int64_t> length(RemoteAddr object);            // of the same and of dict
   // Calls `each(key, value)` for the live entries of a dict (combined, split, unicode-only tables) until it returns
   // false.
@@ -65,6 +65,8 @@ class Objects {
   Result<std::vector<RemoteAddr>> pointers(RemoteAddr at, std::int64_t count, const char* what);
   Result<std::vector<RemoteAddr>> deque_items(RemoteAddr object, std::int64_t count);
   Result<std::vector<RemoteAddr>> set_items(RemoteAddr object);
+  Result<std::int64_t> queue_length(RemoteAddr object);
+  Result<std::vector<RemoteAddr>> queue_items(RemoteAddr object, std::int64_t count);
   Result<RemoteAddr> instance_dict(RemoteAddr object, RemoteAddr type, std::uint64_t flags);
   Result<RemoteAddr> inline_values(RemoteAddr object, RemoteAddr type, std::uint64_t flags);
   Result<RemoteAddr> value_by_shared_key(RemoteAddr keys, RemoteAddr values, const std::string& name);

@@ -264,6 +264,7 @@ struct ThreadStateFacts {
   std::optional<bool> at_call;  // the innermost frame stands at an instruction that calls something
   std::optional<Polling> polling;
   std::optional<std::uint64_t> joins;  // thread_id of the threading.Thread whose end it waits for
+  std::uint64_t pool = 0;              // work queue of the concurrent.futures pool whose worker it is; 0 = of none
 };
 
 struct InterpreterFacts {
@@ -382,6 +383,22 @@ struct TaskFacts {
   std::optional<bool> unstoppable;  // trio: it waits for a thread that may not be abandoned
 };
 
+// A callback or the next step of a task, in the queue of an event loop.
+struct QueuedFacts {
+  std::uint64_t object = 0;       // the Handle (asyncio), the Task (trio)
+  std::string what, file;         // "threading.Event.set"; of a Python function
+  int line = 0;                   // of that function; 0 = unknown
+  std::uint64_t task = 0;         // it is a step of this one; 0 = of none
+  std::optional<bool> cancelled;  // it is passed over when its turn comes
+};
+
+// A cancel scope of anyio on asyncio that was cancelled.
+struct CancelScopeFacts {
+  std::uint64_t object = 0;
+  bool delivering = false;           // its next delivery stands in the loop's queue (`_cancel_handle` is set)
+  std::vector<std::uint64_t> tasks;  // that it has still to reach
+};
+
 // An event loop that is being run by a thread, seen from that thread's frames and the loop object's attributes.
 struct LoopFacts {
   LoopKind kind = LoopKind::unknown;
@@ -394,6 +411,7 @@ struct LoopFacts {
   // The innermost frame that is neither the loop's nor the framework's, below a running step: what user code it runs.
   std::optional<int> user_frame;                    // index into the thread state's frames
   std::optional<std::int64_t> ready;                // asyncio: len(loop._ready); trio: len(runner.runq)
+  std::vector<QueuedFacts> queued;                  // the first 20 of what is ready
   std::optional<std::int64_t> scheduled;            // asyncio: live timers; trio: deadlines
   std::vector<TaskFacts> tasks;                     // not finished; framework order
   bool tasks_known = false;                         // false: an empty list means nothing
@@ -401,16 +419,39 @@ struct LoopFacts {
   std::optional<int> wakeup_reader, wakeup_writer;  // its own self-pipe / wakeup socketpair
   std::vector<int> own_fds;                         // every fd that exists only to wake this loop
   std::optional<int> epfd;
-  std::vector<int> signal_handlers;  // asyncio add_signal_handler: signal numbers
-  std::optional<bool> is_guest;      // trio; `tid` is the thread that waits for its events, then
-  std::uint64_t host = 0;            // of a guest: the asyncio loop that runs its steps; 0 = not known
+  std::vector<int> signal_handlers;             // asyncio add_signal_handler: signal numbers
+  std::vector<CancelScopeFacts> cancel_scopes;  // those that were cancelled, as far as the tasks' frames lead to them
+  std::optional<bool> is_guest;                 // trio; `tid` is the thread that waits for its events, then
+  std::uint64_t host = 0;                       // of a guest: the asyncio loop that runs its steps; 0 = not known
   std::optional<bool> stopping, closed;
   std::optional<bool> interrupt_pending;  // trio: runner.ki_pending
-  std::optional<bool> executor_busy;      // asyncio: a default-executor worker runs something
+  std::uint64_t executor = 0;             // asyncio: work queue of its default executor; 0 = it has none
   // Other threads whose frames lead to this loop (its object or its wakeup socket) within the search budget: they can
   // still call into it. Only meaningful if wakers_searched.
   std::vector<std::uint64_t> wakers;
   bool wakers_searched = false;
+};
+
+// Who makes what a thread waits for.
+enum class Provider {
+  unknown,
+  nobody_needed,  // it is there already
+  thread,         // a pool worker that runs the job; another thread
+  loop,           // it is in the queue of an event loop, or a task of it
+  pool            // it is in the work queue of a pool
+};
+
+// What a thread blocks on in Python: a concurrent.futures.Future, an Event, an answer of trio's thread.
+struct AwaitedFacts {
+  std::uint64_t waiter = 0;  // thread state
+  std::size_t frame = 0;     // index of its frame that waits
+  std::uint64_t object = 0;  // 0 = there is no one object
+  std::string type;          // "concurrent.futures._base.Future", "trio call"
+  bool any = false;          // it waits for several, and one is enough
+  Provider by = Provider::unknown;
+  std::uint64_t provider = 0;  // thread: its thread state; loop: its object; pool: the work queue
+  std::uint64_t task = 0;      // of a loop
+  bool seen = true;            // false: inferred from references
 };
 
 struct PythonFacts {
@@ -430,6 +471,7 @@ struct PythonFacts {
   SignalFacts signals;
   std::vector<LoopFacts> loops;
   std::vector<LockFacts> locks;  // that threads wait for, as far as they were looked for
+  std::vector<AwaitedFacts> awaited;
 };
 
 // --- what moved ------------------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ HANG_JSON(Polling, frame, what, sends, endless)
 HANG_JSON(LockHolder, tstate, frame)
 HANG_JSON(LockFacts, object, type, name, waiter, owner, held_by, named_by)
 HANG_JSON(ThreadStateFacts, address, interpreter, tid, thread_id, name, daemon, bound_gilstate, attached, drop_request,
-          frames, frames_complete, at_call, polling, joins)
+          frames, frames_complete, at_call, polling, joins, pool)
 HANG_JSON(InterpreterFacts, id, address, is_main, gil, own_gil, shares_main_gil, legacy, running_main, whence,
           finalizing)
 HANG_JSON(GilFacts, address, locked, last_holder, switch_number, interval_us, cond, cond_size, mutex, mutex_size,
@@ -75,11 +75,14 @@ HANG_JSON(ParkedFacts, on, object, type, fd, writing, pid, items, limit, open_se
           any, could_end, searched)
 HANG_JSON(TaskFacts, object, name, main, system, frames, waits_on, waits_for_tasks, parked, parent, cancels, bounded,
           handles_cancel, shielded, unstoppable)
-HANG_JSON(LoopFacts, kind, tid, tstate, interpreter, run_function, object, in_selector, user_frame, ready, scheduled,
-          tasks, tasks_known, task_count, wakeup_reader, wakeup_writer, own_fds, epfd, signal_handlers, is_guest, host,
-          stopping, closed, interrupt_pending, executor_busy, wakers, wakers_searched)
+HANG_JSON(QueuedFacts, object, what, file, line, task, cancelled)
+HANG_JSON(CancelScopeFacts, object, delivering, tasks)
+HANG_JSON(LoopFacts, kind, tid, tstate, interpreter, run_function, object, in_selector, user_frame, ready, queued,
+          scheduled, tasks, tasks_known, task_count, wakeup_reader, wakeup_writer, own_fds, epfd, signal_handlers,
+          cancel_scopes, is_guest, host, stopping, closed, interrupt_pending, executor, wakers, wakers_searched)
+HANG_JSON(AwaitedFacts, waiter, frame, object, type, any, by, provider, task, seen)
 HANG_JSON(PythonFacts, version, hexversion, build, library, runtime, providers, finalizing, exit_closes_interpreters,
-          main_tid, interpreters, thread_states, gils, signals, loops, locks)
+          main_tid, interpreters, thread_states, gils, signals, loops, locks, awaited)
 HANG_JSON(NativeSample, symbol, module, count)
 HANG_JSON(ThreadWatch, tid, cpu_ns, voluntary_switches, involuntary_switches, reads, running_reads, wait_changed,
           samples, native)

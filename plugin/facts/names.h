@@ -125,6 +125,17 @@ struct Names<HandlerKind> {
 };
 
 template <>
+struct Names<Provider> {
+  static constexpr auto table = std::to_array<std::pair<Provider, std::string_view>>({
+      {Provider::unknown, "unknown"},
+      {Provider::nobody_needed, "nobody_needed"},
+      {Provider::thread, "thread"},
+      {Provider::loop, "loop"},
+      {Provider::pool, "pool"},
+  });
+};
+
+template <>
 struct Names<LoopKind> {
   static constexpr auto table = std::to_array<std::pair<LoopKind, std::string_view>>({
       {LoopKind::asyncio, "asyncio"},

@@ -196,6 +196,8 @@ void read_asyncio(Python& python, const facts::Snapshot& snapshot, const Driver&
   loop.object = object->raw();
   loop.ready = length_of(python, *object, "_ready");
   loop.scheduled = live_timers(python, *object);
+  read_queued(python, loop);
+  if (auto queue = python.objects().path(*object, "_default_executor._work_queue")) loop.executor = queue->raw();
   loop.stopping = flag_of(python, *object, "_stopping");
   loop.closed = flag_of(python, *object, "_closed");
   read_wakeup(python, *object, loop);
@@ -214,6 +216,7 @@ void read_asyncio(Python& python, const facts::Snapshot& snapshot, const Driver&
     loop.tasks.back().main = address == main;
   }
   loop.task_count = selection.seen();
+  read_cancel_scopes(python, loop);
 }
 
 }  // namespace hang::loops

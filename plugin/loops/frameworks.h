@@ -33,6 +33,17 @@ void search_wakers(cpython::Python& python, const facts::Snapshot& snapshot, con
 // Threads that look at a queue or channel between interpreters again and again (facts::ThreadStateFacts::polling).
 void read_polling(cpython::Python& python, facts::Snapshot& snapshot);
 
+// anyio.cpp: the cancel scopes of anyio on asyncio that were cancelled.
+void read_cancel_scopes(cpython::Python& python, facts::LoopFacts& loop);
+
+// queued.cpp: the first of what stands in an asyncio loop's queue.
+void read_queued(cpython::Python& python, facts::LoopFacts& loop);
+// The callable that a Handle runs, and its arguments.
+std::vector<RemoteAddr> parts_of_handle(cpython::Python& python, RemoteAddr handle);
+
+// awaited.cpp: what threads block on in Python, and who makes it (facts::PythonFacts::awaited). Needs the loops.
+void read_awaited(cpython::Python& python, facts::Snapshot& snapshot);
+
 // Helpers of the readers: absent stays absent.
 std::optional<std::int64_t> length_of(cpython::Python& python, RemoteAddr object, const std::string& attribute);
 std::optional<bool> flag_of(cpython::Python& python, RemoteAddr object, const std::string& attribute);

@@ -35,6 +35,8 @@ class Builder {
   void add_gil(std::size_t waiter, const WaitsFor& on);
   void add_native_lock(std::size_t waiter, const facts::NativeLockFacts& lock, const WaitsFor& on, bool alone);
   void add_lock(std::size_t waiter, const facts::LockFacts& lock, const WaitsFor& on, bool alone);
+  void add_awaited(std::size_t waiter, const std::vector<const facts::AwaitedFacts*>& all, const WaitsFor& on,
+                   bool alone);
   void add_joins(std::size_t node, const std::vector<std::uint64_t>& joined, const std::string& evidence);
   void add_fd(std::size_t waiter, const WaitsFor& on, bool alone);
   void add_tasks(const facts::LoopFacts& loop);
@@ -104,8 +106,38 @@ void Builder::add_futex(std::uint64_t tid, const WaitsFor& on, bool alone) {
     graph_.connect({from, thread(joined), "waits for the end of", on.evidence + ", Thread.join", true, alone});
     return;
   }
+  if (const auto& awaited = process_.awaited(tid); !awaited.empty()) return add_awaited(from, awaited, on, alone);
   const auto node = graph_.add(NodeKind::lock, std::to_string(tid), on.what);
   graph_.connect({from, node, "waits for", on.evidence, on.seen, alone});
+}
+
+// A future or an event, and who makes it: the thread that runs the job, the loop or the pool in whose queue it stands.
+void Builder::add_awaited(std::size_t waiter, const std::vector<const facts::AwaitedFacts*>& all, const WaitsFor& on,
+                          bool alone) {
+  const bool needs_all = alone && (all.size() == 1 || !all.front()->any);
+  for (const auto* awaited : all) {
+    const auto node = graph_.add(NodeKind::primitive,
+                                 awaited->object != 0 ? RemoteAddr(awaited->object).hex() : std::to_string(waiter),
+                                 awaited_label(*awaited));
+    graph_.connect({waiter, node, "waits for", on.evidence, true, needs_all});
+    if (awaited->by == facts::Provider::thread)
+      if (const auto* state = process_.facts().thread_state(awaited->provider))
+        graph_.connect({node, thread(state->tid), awaited->seen ? "made by" : "could be made by",
+                        awaited->seen ? "it runs that job" : "refers to it, and its code names the call", awaited->seen,
+                        !awaited->any});
+    if (awaited->by == facts::Provider::loop)
+      for (const auto& loop : process_.python().loops)
+        if (loop.object == awaited->provider)
+          graph_.connect({node, thread(loop.tid), "queued for the loop of",
+                          fmt::format("{} ready in that loop's queue", loop.ready.value_or(0)), awaited->seen, true});
+    if (awaited->by != facts::Provider::pool) continue;
+    std::vector<std::uint64_t> workers;
+    for (const auto& state : process_.python().thread_states)
+      if (state.pool == awaited->provider && state.tid != 0) workers.push_back(state.tid);
+    for (const auto tid : workers)
+      graph_.connect(
+          {node, thread(tid), "queued for", "a job in the work queue of its pool", true, workers.size() == 1});
+  }
 }
 
 void Builder::add_native_lock(std::size_t waiter, const facts::NativeLockFacts& lock, const WaitsFor& on, bool alone) {

@@ -114,6 +114,37 @@ std::string not_l5(const Case& c) {
   return loop != nullptr && loop->ready == 0 ? "nothing is ready in the loop's queue" : "";
 }
 
+std::string not_l4(const Case& c) {
+  const auto& awaited = c.process.awaited(c.process.main_tid());
+  const auto* loop = c.process.loop_of(c.process.main_tid());
+  if (loop != nullptr && loop->in_selector) return "the loop's thread waits in its selector, not for another's result";
+  return awaited.empty() ? "the main thread waits for no future, event or answer" : "";
+}
+
+std::string not_l6(const Case& c) {
+  const auto* loop = c.process.loop_of(c.process.main_tid());
+  if (loop == nullptr) return "the main thread runs no event loop";
+  const bool closes = std::any_of(loop->tasks.begin(), loop->tasks.end(), [](const auto& task) {
+    return task.unstoppable == true || std::any_of(task.frames.begin(), task.frames.end(), [](const auto& frame) {
+             return frame.function.ends_with(".shutdown_default_executor");
+           });
+  });
+  return closes || !loop->tasks_known || !loop->in_selector ? "" : "no task waits for a thread that it may not abandon";
+}
+
+std::string not_l7(const Case& c) {
+  const auto* loop = c.process.loop_of(c.process.main_tid());
+  return loop != nullptr && loop->tasks_known && loop->cancel_scopes.empty() ? "no cancel scope of anyio was cancelled"
+                                                                             : "";
+}
+
+std::string not_l8(const Case& c) {
+  const auto* loop = c.process.loop_of(c.process.main_tid());
+  const auto* reader = loop != nullptr && loop->wakeup_reader ? c.process.facts().fd(*loop->wakeup_reader) : nullptr;
+  const bool whole = reader != nullptr && reader->unix_socket && reader->unix_socket->peer_inode.value_or(0) != 0;
+  return whole ? "the loop's wakeup socket has its other end" : "";
+}
+
 std::string not_i1(const Case& c) {
   const auto* grip = main_grip(c);
   const auto* main = c.process.main_interpreter();
@@ -159,12 +190,13 @@ struct Discriminator {
   std::string_view id;
   std::string (*why)(const Case& c);
 };
-constexpr std::array<Discriminator, 22> kDiscriminators{
-    {{"S1", not_s1}, {"S2", not_s2},          {"S3", not_s3},          {"S4", not_s4},          {"S5", not_s5},
-     {"S7", not_s7}, {"K2", not_k2},          {"L1", not_loop_asleep}, {"L2", not_loop_asleep}, {"L3", not_l3},
-     {"L5", not_l5}, {"L9", not_loop_asleep}, {"G1", not_g1},          {"G2", not_g2},          {"G3", not_g3},
-     {"I1", not_i1}, {"I2", not_i2},          {"I3", not_i3},          {"I4", not_i4},          {"I5", not_i5},
-     {"N1", not_n1}, {"N2", not_n2}}};
+constexpr std::array<Discriminator, 26> kDiscriminators{
+    {{"S1", not_s1},          {"S2", not_s2}, {"S3", not_s3},          {"S4", not_s4},          {"S5", not_s5},
+     {"S7", not_s7},          {"K2", not_k2}, {"L1", not_loop_asleep}, {"L2", not_loop_asleep}, {"L3", not_l3},
+     {"L4", not_l4},          {"L5", not_l5}, {"L6", not_l6},          {"L7", not_l7},          {"L8", not_l8},
+     {"L9", not_loop_asleep}, {"G1", not_g1}, {"G2", not_g2},          {"G3", not_g3},          {"I1", not_i1},
+     {"I2", not_i2},          {"I3", not_i3}, {"I4", not_i4},          {"I5", not_i5},          {"N1", not_n1},
+     {"N2", not_n2}}};
 
 }  // namespace
 

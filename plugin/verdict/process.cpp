@@ -24,6 +24,12 @@ Process::Process(const facts::Snapshot& snapshot) : facts_(&snapshot) {
   std::sort(python_tids_.begin(), python_tids_.end());
   python_tids_.erase(std::unique(python_tids_.begin(), python_tids_.end()), python_tids_.end());
   python_tids_.insert(python_tids_.begin(), main_tid_);
+  std::unordered_map<std::uint64_t, std::uint64_t> tid_of;  // of a thread state that is on top of its thread
+  for (const auto tid : python_tids_)
+    if (const auto* state = current_state(tid)) tid_of[state->address] = tid;
+  for (const auto& awaited : snapshot.python->awaited)
+    if (const auto found = tid_of.find(awaited.waiter); found != tid_of.end())
+      awaited_[found->second].push_back(&awaited);
 }
 
 const facts::InterpreterFacts* Process::main_interpreter() const {
@@ -117,6 +123,12 @@ std::uint64_t Process::joins(std::uint64_t tid) const {
   return 0;
 }
 
+const std::vector<const facts::AwaitedFacts*>& Process::awaited(std::uint64_t tid) const {
+  static const std::vector<const facts::AwaitedFacts*> none;
+  const auto found = awaited_.find(tid);
+  return found == awaited_.end() ? none : found->second;
+}
+
 const facts::LockFacts* Process::lock_of(std::uint64_t tid) const {
   for (const auto& lock : python().locks)
     if (const auto* state = current_state(tid); state != nullptr && lock.waiter == state->address) return &lock;
@@ -154,6 +166,12 @@ std::string Process::thread_label(std::uint64_t tid) const {
   const auto* thread = this->thread(tid);
   if (name.empty() && thread != nullptr) name = thread->comm;
   return name.empty() ? fmt::format("thread {}", tid) : fmt::format("thread {} \"{}\"", tid, name);
+}
+
+std::string awaited_label(const facts::AwaitedFacts& awaited) {
+  if (awaited.object == 0) return "an answer of trio's thread";
+  return fmt::format("the {} at {}", awaited.type.substr(awaited.type.rfind('.') + 1),
+                     RemoteAddr(awaited.object).hex());
 }
 
 std::string native_label(const facts::NativeFrame& frame) {

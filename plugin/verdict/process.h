@@ -48,6 +48,8 @@ class Process {
   [[nodiscard]] std::vector<std::uint64_t> joined_at_end(std::int64_t interpreter, std::uint64_t closer) const;
   // The thread whose end `tid` waits for in Thread.join; 0 if none.
   [[nodiscard]] std::uint64_t joins(std::uint64_t tid) const;
+  // What it blocks on in Python, where that was read: a Future, an Event, an answer of trio's thread.
+  [[nodiscard]] const std::vector<const facts::AwaitedFacts*>& awaited(std::uint64_t tid) const;
   // The lock of threading that it waits for, and the native one; null if not known.
   [[nodiscard]] const facts::LockFacts* lock_of(std::uint64_t tid) const;
   [[nodiscard]] const facts::NativeLockFacts* native_lock_of(std::uint64_t tid) const;
@@ -67,6 +69,7 @@ class Process {
   std::uint64_t main_tid_ = 0;
   std::vector<std::uint64_t> python_tids_;
   std::unordered_map<std::uint64_t, const facts::ThreadFacts*> threads_;
+  std::unordered_map<std::uint64_t, std::vector<const facts::AwaitedFacts*>> awaited_;
   std::unordered_map<std::uint64_t, std::vector<const facts::ThreadStateFacts*>> states_;
 };
 
@@ -74,6 +77,8 @@ class Process {
 std::string frame_label(const facts::FrameFacts& frame);
 // The innermost frame outside the standard library and installed frameworks, else the innermost one; null if none.
 const facts::FrameFacts* user_frame(const std::vector<facts::FrameFacts>& frames);
+// "the Future at 0x7f.."
+std::string awaited_label(const facts::AwaitedFacts& awaited);
 // "f (libx.so)"
 std::string native_label(const facts::NativeFrame& frame);
 // The innermost function of a thread's native stack that is not libc's nor CPython's; "" if none is known, or if

@@ -69,6 +69,7 @@ class Walk {
   [[nodiscard]] bool handler_is_stuck() const;
   [[nodiscard]] std::string held_back_in_trio(const facts::LoopFacts& loop) const;
   [[nodiscard]] std::string joined_by_exit() const;
+  [[nodiscard]] bool asks_trio_on_main(std::uint64_t tid) const;
   [[nodiscard]] std::string closed_by_exit() const;
 
   [[nodiscard]] const facts::SignalFacts& signals() const { return process_.python().signals; }
@@ -278,6 +279,14 @@ std::string Walk::held_back_in_trio(const facts::LoopFacts& loop) const {
   return {};
 }
 
+// A call into the trio loop of the main thread is answered or refused when that loop ends (trio.RunFinishedError).
+bool Walk::asks_trio_on_main(std::uint64_t tid) const {
+  const auto* loop = process_.loop_of(process_.main_tid());
+  const auto& awaited = process_.awaited(tid);
+  return loop != nullptr && loop->kind == facts::LoopKind::trio && awaited.size() == 1 &&
+         awaited.front()->by == facts::Provider::loop && awaited.front()->provider == loop->object;
+}
+
 // threading._shutdown joins what is not a daemon; a thread that will not end keeps the process after main is out.
 std::string Walk::joined_by_exit() const {
   const auto* main = process_.main_interpreter();
@@ -285,6 +294,7 @@ std::string Walk::joined_by_exit() const {
   for (auto tid : process_.joined_at_end(main->id, process_.main_tid())) {
     const auto* state = process_.current_state(tid);
     if ((state != nullptr && is_idle_pool_worker(state->frames)) || graph_.waiting(tid).on.empty()) continue;
+    if (asks_trio_on_main(tid)) continue;
     return fmt::format("the main thread ends, but the exit then joins {}, which is not a daemon",
                        process_.thread_label(tid));
   }
@@ -323,11 +333,20 @@ void Walk::reached_top() {
   if (loop != nullptr)
     if (const std::string why = held_back_in_trio(*loop); !why.empty()) return die(7, title, why);
   const auto interrupts = signals().runner_interrupt_count.value_or(0);
-  if (handled_by_runner() && interrupts == 0 && loop != nullptr && !loop->in_selector &&
+  // A loop that reads its own wakeup socket turns.
+  const auto* thread = process_.main_thread();
+  const bool own = loop != nullptr && thread != nullptr && thread->wait.fd && thread->wait.fd == loop->wakeup_reader;
+  if (handled_by_runner() && interrupts == 0 && loop != nullptr && !loop->in_selector && !own &&
       waiting.waker != Waker::running)
     return partly(
         "the first SIGINT only cancels the main task, which cannot act while its loop is blocked; the second "
         "raises");
+  if (handled_by_runner() && loop != nullptr)
+    for (const auto& scope : loop->cancel_scopes)
+      if (scope.delivering)
+        return partly(
+            "the first SIGINT only cancels the main task, which is cancelled already and waits for a task that does "
+            "not take its cancellation; the next raises, and then the exit waits for that task again");
   if (handled_by_runner() && interrupts > 0 && loop != nullptr)
     for (const auto& task : loop->tasks)
       if (task.cancels.value_or(0) > 0 && task.handles_cancel == false && !task.waits_for_tasks)

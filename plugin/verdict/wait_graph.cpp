@@ -178,6 +178,9 @@ WaitsFor WaitGraph::resolve_futex(std::uint64_t tid, const Wait& wait) const {
     on.what = "the end of the program's threads";
   } else if (const auto joined = process_->joins(tid); joined != 0) {
     on.what = fmt::format("the end of {}", process_->thread_label(joined));
+  } else if (const auto& awaited = process_->awaited(tid); !awaited.empty()) {
+    on.what = awaited_label(*awaited.front());
+    if (awaited.size() > 1) on.what += fmt::format(" and {} more", awaited.size() - 1);
   }
   return on;
 }

@@ -82,7 +82,16 @@ const std::vector<Lab>& labs() {
   return rows;
 }
 
+// Debian's packages of a root file system. Older versions of anyio behave differently.
+static bool has_anyio_4(const std::string& root) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(root + "/usr/lib/python3/dist-packages", error))
+    if (entry.path().filename().string().starts_with("anyio-4")) return true;
+  return false;
+}
+
 bool Lab::runs_on(const CPython& python) const {
+  if (needs == "anyio" && !has_anyio_4(python.root)) return false;
   return python.minor >= first_minor && python.minor <= last_minor && std::filesystem::exists(executable(python));
 }
 

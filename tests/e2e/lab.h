@@ -36,7 +36,7 @@ struct Lab {
   bool lldb = true;          // false: attaching itself undoes it (LLDB lets a stopped process run when it detaches)
   std::vector<int> sigints;  // how many more end it; 0 = none
   bool core = false;         // one of those that are also looked at in a core
-  std::string needs;         // "trio"
+  std::string needs;         // "trio" (a comment: labkit finds one), "anyio" (4 or newer, else it does not run)
 
   [[nodiscard]] bool runs_on(const CPython& python) const;
   // What runs as the process: the interpreter, or the lab in C++ that was built for it.

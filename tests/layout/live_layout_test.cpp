@@ -91,7 +91,7 @@ std::vector<std::string> files_of(const CPython& python) {
       "name = os.path.join(sysconfig.get_config_var(\"LIBDIR\") or \"\", sysconfig.get_config_var(\"INSTSONAME\") or "
       "\"\")\n"
       "print(name if shared and os.path.exists(name) else os.path.realpath(sys.executable))\n"
-      "for module in \"_functools _collections select _socket _signal _asyncio\".split():\n"
+      "for module in \"_functools _collections select _socket _signal _asyncio _queue\".split():\n"
       "    file = getattr(importlib.import_module(module), \"__file__\", None)\n"
       "    if file: print(file)\n";
   const std::string in_root = python.root.empty() ? "" : fmt::format("chroot '{}' ", python.root);

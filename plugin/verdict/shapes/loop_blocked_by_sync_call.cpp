@@ -49,11 +49,14 @@ std::optional<Finding> loop_blocked_by_sync_call(const Case& c) {
     auto finding = make_finding("L3", "loop-blocked-by-sync-call", confidence);
     if (loop.tid != process.main_tid())
       finding.seed_class = loop.interpreter != 0 ? std::optional<int>(2) : std::nullopt;
-    finding.summary = fmt::format(
-        "The {} loop of {} (interpreter {}) does not turn: {} blocks it in {}, waiting for {}{}.", name_of(loop.kind),
-        process.thread_label(loop.tid), loop.interpreter, frame_label(frame), process.thread(loop.tid)->wait.name,
-        waiting.on.empty() ? "something" : waiting.on.front().what,
-        loop.ready.value_or(0) > 0 ? fmt::format("; {} callbacks are ready and cannot run", *loop.ready) : "");
+    finding.summary =
+        fmt::format("The {} loop of {} (interpreter {}) does not turn: {} blocks it in {}, waiting for {}{}.",
+                    name_of(loop.kind), process.thread_label(loop.tid), loop.interpreter, frame_label(frame),
+                    process.thread(loop.tid)->wait.name, waiting.on.empty() ? "something" : waiting.on.front().what,
+                    loop.ready.value_or(0) > 0
+                        ? fmt::format("; {} ready and cannot run",
+                                      *loop.ready == 1 ? "1 callback is" : fmt::format("{} callbacks are", *loop.ready))
+                        : "");
     finding.path = c.graph.path(loop.tid);
     finding.blame.push_back(process.blame(loop.tid));
     finding.blame.back().frame = frame_label(frame);

@@ -105,6 +105,10 @@ Confidence confidence_of_sleep(const Process& process, std::uint64_t tid) {
   return snapshot.watch.at_rest ? Confidence::certain : Confidence::likely;
 }
 
+bool is_busy(const facts::ThreadWatch& watch, double ms) {
+  return static_cast<double>(watch.cpu_ns) / 1e6 > ms / 4 || (watch.reads > 2 && watch.running_reads * 2 > watch.reads);
+}
+
 std::string native_caller(const Process& process, std::uint64_t tid, std::string_view symbol) {
   const auto* thread = process.thread(tid);
   if (thread == nullptr) return {};

@@ -20,28 +20,33 @@ struct Case {
 };
 
 // Rules, in the order in which they are asked; the first that matches is the verdict, later ones become findings.
-std::optional<Finding> stopped_not_hung(const Case& c);            // N1
-std::optional<Finding> gil_vs_native_lock(const Case& c);          // G1
-std::optional<Finding> gilstate_wrong_interpreter(const Case& c);  // G2
-std::optional<Finding> gil_hostage_signal_drop(const Case& c);     // S1
-std::optional<Finding> gil_hog_native_call(const Case& c);         // G3
-std::optional<Finding> subinterp_close_join(const Case& c);        // I2
-std::optional<Finding> frozen_daemon_at_finalize(const Case& c);   // I4
-std::optional<Finding> handler_reentrancy_lock(const Case& c);     // S7
-std::optional<Finding> interp_queue_orphan_poll(const Case& c);    // I5
-std::optional<Finding> subinterp_owns_main_thread(const Case& c);  // S2
-std::optional<Finding> tripped_but_main_parked(const Case& c);     // S3
-std::optional<Finding> interrupt_swallowed(const Case& c);         // S6
-std::optional<Finding> loop_blocked_by_sync_call(const Case& c);   // L3
-std::optional<Finding> lost_wakeup_primitive(const Case& c);       // L9
-std::optional<Finding> await_cycle(const Case& c);                 // L2
-std::optional<Finding> guest_loop_double_idle(const Case& c);      // L10
-std::optional<Finding> orphaned_channel_park(const Case& c);       // L1
-std::optional<Finding> wakeup_fd_misrouted(const Case& c);         // S4
-std::optional<Finding> sigint_ignored_or_blocked(const Case& c);   // S5
-std::optional<Finding> exit_joins_nondaemon(const Case& c);        // I3
-std::optional<Finding> slow_not_stuck(const Case& c);              // N2
-std::optional<Finding> idle_by_design(const Case& c);              // N3
+std::optional<Finding> stopped_not_hung(const Case& c);             // N1
+std::optional<Finding> gil_vs_native_lock(const Case& c);           // G1
+std::optional<Finding> gilstate_wrong_interpreter(const Case& c);   // G2
+std::optional<Finding> gil_hostage_signal_drop(const Case& c);      // S1
+std::optional<Finding> gil_hog_native_call(const Case& c);          // G3
+std::optional<Finding> subinterp_close_join(const Case& c);         // I2
+std::optional<Finding> frozen_daemon_at_finalize(const Case& c);    // I4
+std::optional<Finding> handler_reentrancy_lock(const Case& c);      // S7
+std::optional<Finding> interp_queue_orphan_poll(const Case& c);     // I5
+std::optional<Finding> subinterp_owns_main_thread(const Case& c);   // S2
+std::optional<Finding> tripped_but_main_parked(const Case& c);      // S3
+std::optional<Finding> interrupt_swallowed(const Case& c);          // S6
+std::optional<Finding> self_wait(const Case& c);                    // L4
+std::optional<Finding> unwoken_loop(const Case& c);                 // L5
+std::optional<Finding> executor_join_on_loop_close(const Case& c);  // L6
+std::optional<Finding> cancel_delivery_spin(const Case& c);         // L7
+std::optional<Finding> wakeup_drain_eof_spin(const Case& c);        // L8
+std::optional<Finding> loop_blocked_by_sync_call(const Case& c);    // L3
+std::optional<Finding> lost_wakeup_primitive(const Case& c);        // L9
+std::optional<Finding> await_cycle(const Case& c);                  // L2
+std::optional<Finding> guest_loop_double_idle(const Case& c);       // L10
+std::optional<Finding> orphaned_channel_park(const Case& c);        // L1
+std::optional<Finding> wakeup_fd_misrouted(const Case& c);          // S4
+std::optional<Finding> sigint_ignored_or_blocked(const Case& c);    // S5
+std::optional<Finding> exit_joins_nondaemon(const Case& c);         // I3
+std::optional<Finding> slow_not_stuck(const Case& c);               // N2
+std::optional<Finding> idle_by_design(const Case& c);               // N3
 
 // Helpers shared by the rules.
 Finding make_finding(std::string id, std::string shape, Confidence confidence);
@@ -63,6 +68,8 @@ bool lock_is_owned_elsewhere(const Case& c, const GilGrip& grip);
 // How sure it is that a thread seen asleep stays so: certain if it was watched, or the process was at rest; else
 // likely.
 Confidence confidence_of_sleep(const Process& process, std::uint64_t tid);
+// It used, or wanted, a processor for a good part of the watch; on a crowded machine it does not get all it wants.
+bool is_busy(const facts::ThreadWatch& watch, double ms);
 // "f (libx.so)": the function of the native stack that called `symbol`; "" if it is not on the stack or not known.
 std::string native_caller(const Process& process, std::uint64_t tid, std::string_view symbol);
 }  // namespace hang::verdict
