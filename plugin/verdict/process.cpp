@@ -160,9 +160,14 @@ bool Process::is_inherited(const facts::LoopFacts& loop) const {
 
 std::string Process::thread_label(std::uint64_t tid) const {
   if (tid == main_tid_) return fmt::format("main thread {}", tid);
+  // A subinterpreter's threading module calls a thread that it did not start MainThread or Dummy-1; the interpreter
+  // that did start it knows its name.
   std::string name;
-  for (const auto* state : states_of(tid))
-    if (name.empty()) name = state->name;
+  for (const auto* state : states_of(tid)) {
+    const bool given = state->name != "MainThread" && !state->name.starts_with("Dummy-");
+    if (name.empty() || (given && !state->name.empty())) name = state->name;
+    if (given && !name.empty()) break;
+  }
   const auto* thread = this->thread(tid);
   if (name.empty() && thread != nullptr) name = thread->comm;
   return name.empty() ? fmt::format("thread {}", tid) : fmt::format("thread {} \"{}\"", tid, name);

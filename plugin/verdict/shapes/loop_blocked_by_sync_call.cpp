@@ -32,6 +32,26 @@ bool matches(const Case& c, const facts::LoopFacts& loop, Confidence& confidence
   return still;
 }
 
+// Bytes that somebody sent to this process and that it does not read, while the main thread's loop waits for an answer
+// at the other end: "6 bytes lie unread in fd 7, ...".
+std::string unread_words(const Case& c) {
+  std::string words;
+  for (const auto& on : c.graph.waiting(c.process.main_tid()).on) {
+    if (on.fd < 0 || on.end != End::this_process) continue;
+    for (const int ours : other_end(c.process, on.fd).our_fds) {
+      const auto* fd = c.process.facts().fd(ours);
+      const auto unread = fd != nullptr && fd->unix_socket ? fd->unix_socket->rqueue
+                          : fd != nullptr && fd->pipe      ? fd->pipe->unread
+                                                           : std::nullopt;
+      if (unread.value_or(0) == 0) continue;
+      words +=
+          fmt::format(" {} bytes lie unread in fd {}; the main thread waits at the other end, fd {}, for an answer.",
+                      *unread, ours, on.fd);
+    }
+  }
+  return words;
+}
+
 }  // namespace
 
 std::optional<Finding> loop_blocked_by_sync_call(const Case& c) {
@@ -58,6 +78,11 @@ std::optional<Finding> loop_blocked_by_sync_call(const Case& c) {
                                       *loop.ready == 1 ? "1 callback is" : fmt::format("{} callbacks are", *loop.ready))
                         : "");
     finding.path = c.graph.path(loop.tid);
+    if (loop.tid != process.main_tid()) {
+      // What the main thread waits for is the consequence.
+      finding.summary += unread_words(c);
+      for (auto& edge : c.graph.path(process.main_tid())) finding.path.push_back(std::move(edge));
+    }
     finding.blame.push_back(process.blame(loop.tid));
     finding.blame.back().frame = frame_label(frame);
     finding.blame.back().fd = process.thread(loop.tid)->wait.fd;
