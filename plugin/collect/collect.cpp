@@ -29,6 +29,15 @@ namespace {
 constexpr milliseconds kMostWatch{550};
 constexpr int kMostIntervals = 11;
 
+// What the target says of itself as a whole.
+void describe_process(Target& target, Snapshot& snapshot) {
+  const TargetProcess process = target.process();
+  snapshot.kernel.process.ppid = process.parent;
+  snapshot.kernel.process.pgrp = process.group;
+  snapshot.kernel.process.session = process.session;
+  for (const TargetFlaw& flaw : target.flaws()) snapshot.gaps.push_back({flaw.what, flaw.why, {}});
+}
+
 // Threads that a debugger or a core shows by their registers only.
 void threads_from_registers(Target& target, Snapshot& snapshot) {
   auto threads = target.threads();
@@ -43,6 +52,8 @@ void threads_from_registers(Target& target, Snapshot& snapshot) {
       facts.wait = kernel::decode_syscall(thread.registers->syscall, thread.registers->args);
       facts.pc = thread.registers->pc;
     }
+    facts.sig_blk = thread.blocked_signals;
+    facts.sig_pnd = thread.pending_signals;
     snapshot.threads.push_back(std::move(facts));
   }
   snapshot.gaps.push_back(
@@ -178,6 +189,7 @@ void Collector::describe_target(Snapshot& snapshot) {
 Result<void> Collector::read_kernel(Snapshot& snapshot) {
   if (!target_.local()) {
     threads_from_registers(target_, snapshot);
+    describe_process(target_, snapshot);
     return {};
   }
   if (auto done = kernel::read_process(target_.pid(), snapshot); !done) return done.error();

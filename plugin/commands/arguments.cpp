@@ -12,8 +12,6 @@ namespace {
 
 // An hour: longer is a mistake in the unit.
 constexpr std::int64_t kMaxIntervalMs = 3'600'000;
-// PID_MAX_LIMIT on 64 bits (include/linux/threads.h).
-constexpr std::uint64_t kMaxPid = 4 * 1024 * 1024;
 
 struct Option {
   OptionInfo info;
@@ -24,6 +22,10 @@ struct Option {
 
 CLI::Option* bind_pid(CLI::App& app, const std::string& flags, Arguments& arguments) {
   return app.add_option(flags, arguments.pid)->check(CLI::Range(std::uint64_t{1}, kMaxPid).description(""));
+}
+
+CLI::Option* bind_text(CLI::App& app, const std::string& flags, std::string& out) {
+  return app.add_option(flags, out);
 }
 
 CLI::Option* bind_interval(CLI::App& app, const std::string& flags, Arguments& arguments) {
@@ -69,12 +71,24 @@ std::vector<Option> options() {
        {OptionSet::explain},
        false,
        [](CLI::App& app, const std::string&, Arguments& a) { return app.add_option("shape", a.topic); }},
-      // One option, so that a bare PID beside -p is refused as the second pid that it is.
-      {{"-p,--pid", "PID", "The process to look at; it is not stopped. A bare PID does the same.", false},
+      {{"SOURCE", "", "A pid, a core, or a file of saved facts: what it is, its content tells.", false},
        {OptionSet::report, OptionSet::graph},
        false,
-       [](CLI::App& app, const std::string& flags, Arguments& a) { return bind_pid(app, flags + ",PID", a); }},
-      {{"-p,--pid", "PID", "The process to look at; it is not stopped.", false}, {OptionSet::explain}, false, bind_pid},
+       [](CLI::App& app, const std::string&, Arguments& a) { return bind_text(app, "source", a.source); }},
+      {{"-p,--pid", "PID", "The process to look at; it is not stopped.", false}, report, false, bind_pid},
+      {{"--core", "FILE", "A core to look at, instead of a process.", false},
+       report,
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) { return bind_text(app, flags, a.core.path); }},
+      {{"--exe", "PATH", "The executable of the core's process, where it is not under its own name here.", false},
+       report,
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) { return bind_text(app, flags, a.core.executable); }},
+      {{"--sysroot", "DIR",
+        "The root of the file system that the core's process ran in (a chroot, a container, another release).", false},
+       report,
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) { return bind_text(app, flags, a.core.sysroot); }},
       {{"--facts", "FILE", "Facts saved earlier with --save-facts, instead of a process."},
        report,
        false,

@@ -13,12 +13,17 @@
 
 namespace hang::commands {
 
+// PID_MAX_LIMIT on 64 bits (include/linux/threads.h).
+inline constexpr std::uint64_t kMaxPid = 4 * 1024 * 1024;
+
 enum class Format { text, json, dot, mermaid };
 enum class Color { automatic, always, never };
 
 struct Arguments {
   std::optional<std::uint64_t> pid;   // -p
   std::string facts_file, save_file;  // "" = not given
+  CoreSource core;                    // --core, --exe, --sysroot
+  std::string source;                 // a bare PID or PATH
   std::chrono::milliseconds interval{50};
   std::optional<int> assumed_minor;  // 11 of --assume-python 3.11
   Format format = Format::text;

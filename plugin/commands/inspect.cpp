@@ -1,12 +1,15 @@
 #include "commands/inspect.h"
 
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "collect/collect.h"
+#include "commands/file_kind.h"
 #include "facts/json.h"
 
 namespace hang::commands {
@@ -74,16 +77,46 @@ Result<facts::Snapshot> collect_process(std::uint64_t pid, const Arguments& argu
   return collect_from(**target, "native", arguments);
 }
 
-// The one source that was named. --facts wins over a debugger's target: it was asked for in so many words.
-Result<facts::Snapshot> take_snapshot(const Arguments& arguments, const Host& host) {
-  if (arguments.pid && !arguments.facts_file.empty()) {
-    return Error{ErrorKind::usage, "--pid and --facts exclude each other: name one source"};
+Result<facts::Snapshot> collect_core(const Arguments& arguments, const Host& host) {
+  if (!host.open_core) return Error{ErrorKind::usage, "this host opens no cores"};
+  auto target = host.open_core(arguments.core);
+  if (!target) return target.error();
+  return collect_from(**target, "native", arguments);
+}
+
+// The arguments with the bare SOURCE as what it is: a pid, or by its content a file of facts or a core.
+Result<Arguments> resolve_source(Arguments arguments) {
+  const std::string source = std::exchange(arguments.source, "");
+  const int named = static_cast<int>(arguments.pid.has_value()) + static_cast<int>(!arguments.facts_file.empty()) +
+                    static_cast<int>(!arguments.core.path.empty()) + static_cast<int>(!source.empty());
+  if (named > 1) return Error{ErrorKind::usage, "more than one process, core or file of facts: name one"};
+  if (source.find_first_not_of("0123456789") == std::string::npos && !source.empty()) {
+    std::uint64_t pid = 0;
+    const auto parsed = std::from_chars(source.data(), source.data() + source.size(), pid);
+    if (parsed.ec != std::errc() || pid == 0 || pid > kMaxPid)
+      return Error{ErrorKind::usage, source.substr(0, 64) + " is no pid"};
+    arguments.pid = pid;
+  } else if (!source.empty()) {
+    auto kind = kind_of_file(source);
+    if (!kind) return kind.error();
+    (*kind == FileKind::facts ? arguments.facts_file : arguments.core.path) = source;
   }
+  if (arguments.core.path.empty() && !(arguments.core.executable + arguments.core.sysroot).empty())
+    return Error{ErrorKind::usage, "--exe and --sysroot are for cores: name one"};
+  return arguments;
+}
+
+// The one source that was named. --facts wins over a debugger's target: it was asked for in so many words.
+Result<facts::Snapshot> take_snapshot(const Arguments& given, const Host& host) {
+  auto resolved = resolve_source(given);
+  if (!resolved) return resolved.error();
+  const Arguments& arguments = *resolved;
+  if (!arguments.core.path.empty()) return collect_core(arguments, host);
   if (!arguments.facts_file.empty()) return load_facts(arguments.facts_file);
   if (arguments.pid && host.open_process) return collect_process(*arguments.pid, arguments, host);
   if (host.target != nullptr) return collect_from(*host.target, host.name, arguments);
   if (!host.no_target.empty()) return Error{ErrorKind::usage, host.no_target};
-  return Error{ErrorKind::usage, "no process named: give -p PID or --facts FILE"};
+  return Error{ErrorKind::usage, "nothing named to look at: give -p PID, --core FILE or --facts FILE"};
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ Output run_explain(const Command&, const Arguments& arguments, const Host& host)
                                                  "\"; `hang explain` without a process lists them"});
     return {json ? report::page_json_text(*page) : report::page_text(*page, style_of(arguments, host)), {}, 0};
   }
-  if (!arguments.pid && arguments.facts_file.empty() && host.target == nullptr)
+  if (!arguments.pid && arguments.facts_file.empty() && arguments.core.path.empty() && host.target == nullptr)
     return {report::page_list_text(style_of(arguments, host)), {}, 0};
   return inspect(arguments, host, [&](const facts::Snapshot& snapshot, const report::Style& style) {
     const auto verdict = verdict::classify(snapshot);
@@ -86,7 +86,8 @@ std::vector<Command> make_table() {
        "The exit status is 0 for no hang, 1 when a hang was named, 2 when the arguments or the target cannot be used "
        "and 3 for undetermined.",
        {"hang classify -p 1234", "hang classify -p 1234 --interval 0 --format json",
-        "hang classify -p 1234 --save-facts hung.json", "hang classify --facts hung.json"},
+        "hang classify -p 1234 --save-facts hung.json", "hang classify --facts hung.json",
+        "hang classify --core core.1234 --sysroot /srv/roots/trixie"},
        {}},
       OptionSet::report, run_classify));
   table.push_back(
