@@ -89,7 +89,7 @@ Result<Arguments> resolve_source(Arguments arguments) {
   const std::string source = std::exchange(arguments.source, "");
   const int named = static_cast<int>(arguments.pid.has_value()) + static_cast<int>(!arguments.facts_file.empty()) +
                     static_cast<int>(!arguments.core.path.empty()) + static_cast<int>(!source.empty());
-  if (named > 1) return Error{ErrorKind::usage, "more than one process, core or file of facts: name one"};
+  if (named > 1) return Error{ErrorKind::usage, "more than one process, core or file of facts: name one source"};
   if (source.find_first_not_of("0123456789") == std::string::npos && !source.empty()) {
     std::uint64_t pid = 0;
     const auto parsed = std::from_chars(source.data(), source.data() + source.size(), pid);

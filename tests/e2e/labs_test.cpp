@@ -321,13 +321,13 @@ class CoreCli : public LabTest {
     return expect;
   }
 
-  void expect_verdict_of(const std::string& core) {
+  void expect_verdict_of(const std::string& core, const Expectation& expected) {
     std::vector<std::string> arguments{core, "--exe", lab().executable(GetParam().python)};
     if (!GetParam().python.root.empty()) arguments.insert(arguments.end(), {"--sysroot", GetParam().python.root});
     const Report report = classify_in_cli(arguments);
     ASSERT_TRUE(report.json) << report.command.out << report.command.err;
     EXPECT_EQ(report.json->at("target").at("kind"), "core");
-    expect_verdict(*report.json, expectation(), *patient_);
+    expect_verdict(*report.json, expected, *patient_);
     EXPECT_EQ(report.command.exit_code, exit_code_of(*report.json)) << report.command.err;
     EXPECT_FALSE(report.json->value("gaps", json::array()).empty()) << "a core has no fd table and no queues";
   }
@@ -341,7 +341,7 @@ TEST_P(CoreCli, OfGcore) {
   const CommandResult dumped = run_command({"gcore", "-o", folder_ + "/core", pid_text()});
   const std::string core = folder_ + "/core." + pid_text();
   ASSERT_TRUE(fs::exists(core)) << dumped.out << dumped.err;
-  expect_verdict_of(core);
+  expect_verdict_of(core, expectation());
 }
 
 // All labs that a debugger's stop does not undo on one CPython of each minor, and those with an expectation of their
@@ -378,7 +378,10 @@ TEST_P(KernelCore, SaysTheSame) {
   const std::string core = folder_ + "/core." + pid_text();
   fs::copy_file(written, core);
   fs::remove(written);
-  expect_verdict_of(core);
+  Expectation expected = expectation();
+  // Where a thread that runs is when it is killed is luck: it may be in what does not tell whether it gives the GIL up.
+  if (lab().settle.count("blame") > 0 && lab().settle.at("blame") == "cpu") expected.ids.emplace_back("");
+  expect_verdict_of(core, expected);
 }
 
 INSTANTIATE_TEST_SUITE_P(Labs, KernelCore,

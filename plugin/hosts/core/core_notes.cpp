@@ -41,6 +41,22 @@ void NoteReader::incomplete(std::string why) {
   if (!notes_->incomplete) notes_->incomplete = std::move(why);
 }
 
+// Thousands of threads have tens of thousands of notes, each of which would be several reads.
+bool NoteReader::read(std::uint64_t offset, std::span<std::byte> out) {
+  constexpr std::size_t kWindow = 64 << 10;
+  if (out.size() > kWindow) return file_->read(offset, out);
+  const bool inside = offset >= window_begin_ && offset - window_begin_ <= window_.size() &&
+                      window_.size() - (offset - window_begin_) >= out.size();
+  if (!inside) {
+    window_.resize(kWindow);
+    window_.resize(file_->read_some(offset, window_));
+    window_begin_ = offset;
+    if (window_.size() < out.size()) return false;
+  }
+  std::memcpy(out.data(), window_.data() + (offset - window_begin_), out.size());
+  return true;
+}
+
 // A note is its name's size, its descriptor's size, its type, then name and descriptor, each padded to 4 (elf(5)).
 void NoteReader::read_segment(std::uint64_t offset, std::uint64_t size) {
   const std::uint64_t file_end = file_->size();
@@ -51,14 +67,14 @@ void NoteReader::read_segment(std::uint64_t offset, std::uint64_t size) {
     end = offset + size;
   std::size_t count = 0;
   for (std::uint64_t at = offset; at < end && end - at >= sizeof(Elf64_Nhdr); ++count) {
-    const auto header = file_->value<Elf64_Nhdr>(at);
+    const auto header = value<Elf64_Nhdr>(at);
     if (!header || count >= kMaxNotes) return incomplete("the notes cannot be read to their end");
     const std::uint64_t name = at + sizeof(Elf64_Nhdr), descriptor = name + padded(header->n_namesz);
     if (descriptor > end || header->n_descsz > end - descriptor)
       return incomplete("a note claims more bytes than there are");
     // "CORE" with its terminator (fs/binfmt_elf.c); others are of no use here.
     char text[5] = {};
-    if (header->n_namesz == sizeof text && file_->read(name, std::as_writable_bytes(std::span(text))) &&
+    if (header->n_namesz == sizeof text && read(name, std::as_writable_bytes(std::span(text))) &&
         std::memcmp(text, "CORE", sizeof text) == 0)
       take({header->n_type, descriptor, header->n_descsz});
     at = descriptor + padded(header->n_descsz);
@@ -80,7 +96,7 @@ void NoteReader::take(const Note& note) {
 void NoteReader::take_status(const Note& note) {
   if (note.size != sizeof(prstatus_t)) return incomplete("the registers of a thread are of an unknown size");
   if (notes_->threads.size() >= kMaxThreads) return incomplete("it has more threads than any process");
-  const auto status = file_->value<prstatus_t>(note.offset);
+  const auto status = value<prstatus_t>(note.offset);
   if (!status) return incomplete("the registers of a thread cannot be read");
   TargetThread thread;
   thread.tid = static_cast<std::uint64_t>(static_cast<std::uint32_t>(status->pr_pid));
@@ -96,14 +112,14 @@ void NoteReader::take_status(const Note& note) {
 }
 
 void NoteReader::take_process(const Note& note) {
-  const auto info = note.size == sizeof(prpsinfo_t) ? file_->value<prpsinfo_t>(note.offset) : std::nullopt;
+  const auto info = note.size == sizeof(prpsinfo_t) ? value<prpsinfo_t>(note.offset) : std::nullopt;
   if (info && info->pr_pid > 0) notes_->pid = static_cast<std::uint64_t>(info->pr_pid);
 }
 
 void NoteReader::take_auxv(const Note& note) {
   if (note.size > kMaxAuxv) return;
   std::vector<Elf64_auxv_t> vector(note.size / sizeof(Elf64_auxv_t));
-  if (!file_->read(note.offset, std::as_writable_bytes(std::span(vector)))) return;
+  if (!read(note.offset, std::as_writable_bytes(std::span(vector)))) return;
   for (const auto& entry : vector)
     if (entry.a_type == AT_ENTRY) notes_->entry = entry.a_un.a_val;
 }
@@ -117,7 +133,7 @@ void NoteReader::take_files(const Note& note) {
   std::uint64_t head[2] = {};
   if (note.size > kMaxFileNote || note.size < sizeof head) return incomplete("its list of mapped files is unusable");
   std::vector<std::byte> bytes(note.size);
-  if (!file_->read(note.offset, bytes)) return incomplete("its list of mapped files cannot be read");
+  if (!read(note.offset, bytes)) return incomplete("its list of mapped files cannot be read");
   std::memcpy(head, bytes.data(), sizeof head);
   const std::uint64_t room = (bytes.size() - sizeof head) / sizeof(Range);
   if (head[0] > room) return incomplete("its list of mapped files claims more files than it has");

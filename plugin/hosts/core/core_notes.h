@@ -24,6 +24,14 @@ class NoteReader {
     std::uint32_t type = 0;
     std::uint64_t offset = 0, size = 0;  // of the descriptor
   };
+  // Bytes of the notes, of which neighbours are read at once; false unless all of them are there.
+  bool read(std::uint64_t offset, std::span<std::byte> out);
+  template <typename T>
+  std::optional<T> value(std::uint64_t offset) {
+    T value{};
+    if (!read(offset, std::as_writable_bytes(std::span(&value, 1)))) return std::nullopt;
+    return value;
+  }
   void take(const Note& note);
   void take_status(const Note& note);
   void take_process(const Note& note);
@@ -33,6 +41,8 @@ class NoteReader {
 
   const FileBytes* file_;
   CoreNotes* notes_;
+  std::vector<std::byte> window_;  // what was read last, from window_begin_ on
+  std::uint64_t window_begin_ = 0;
   bool first_ = true;
   std::uint64_t first_status_pid_ = 0;
 };
