@@ -56,8 +56,11 @@ void threads_from_registers(Target& target, Snapshot& snapshot) {
     facts.sig_pnd = thread.pending_signals;
     snapshot.threads.push_back(std::move(facts));
   }
+  const bool masks = std::any_of(threads->begin(), threads->end(), [](const auto& t) { return t.blocked_signals; });
   snapshot.gaps.push_back(
-      {"signal masks, CPU time, descriptors, queues and peers", "the core has no kernel state", {"S5", "L1", "N3"}});
+      {masks ? "CPU time, descriptors, queues and peers" : "signal masks, CPU time, descriptors, queues and peers",
+       "the core has no kernel state",
+       {"S5", "L1", "N3"}});
 }
 
 // The program counter of a thread that runs user code, where the debugger that stopped it can tell.

@@ -8,6 +8,7 @@
 
 #include "hosts/core/core_file.h"
 #include "hosts/core/core_modules.h"
+#include "hosts/core/decompress.h"
 #include "hosts/native/unwinder.h"
 #include "target/symbol_files.h"
 
@@ -16,8 +17,8 @@ namespace {
 
 class CoreTarget final : public Target {
  public:
-  CoreTarget(std::unique_ptr<CoreFile> file, CoreOptions options)
-      : file_(std::move(file)), options_(std::move(options)), found_(find_modules(*file_, options_)) {}
+  CoreTarget(std::unique_ptr<CoreFile> file, const CoreOptions& options, std::optional<std::string> flaw)
+      : file_(std::move(file)), found_(find_modules(*file_, options)), flaw_(std::move(flaw)) {}
 
   [[nodiscard]] TargetKind kind() const override { return TargetKind::core; }
   [[nodiscard]] std::uint64_t pid() const override { return file_->notes().pid; }
@@ -41,8 +42,8 @@ class CoreTarget final : public Target {
   std::size_t read_program(std::uint64_t address, std::span<std::byte> out);
 
   std::unique_ptr<CoreFile> file_;
-  CoreOptions options_;
   CoreModules found_;
+  std::optional<std::string> flaw_;  // of the compressed file that it was unpacked from
   SymbolFiles symbols_{
       [this](std::uint64_t address, std::span<std::byte> out) { return read(RemoteAddr(address), out).value_or(0); }};
   std::unique_ptr<native::Unwinder> unwinder_;  // made when first asked for
@@ -117,6 +118,7 @@ std::string some_of(const std::vector<std::string>& names) {
 std::vector<TargetFlaw> CoreTarget::flaws() {
   std::vector<TargetFlaw> list;
   const auto& flaws = file_->flaws();
+  if (flaw_) list.push_back({"memory", *flaw_});
   if (flaws.missing > 0)
     list.push_back({"memory", fmt::format("the core is cut off: {} bytes are missing", flaws.missing)});
   if (flaws.overlapping) list.push_back({"memory", "segments of the core overlap; the first one was believed"});
@@ -134,12 +136,22 @@ std::vector<TargetFlaw> CoreTarget::flaws() {
   return list;
 }
 
+Result<std::unique_ptr<CoreFile>> open_file(const std::string& path, std::optional<std::string>& flaw) {
+  const auto compression = compression_of(path);
+  if (compression == Compression::none) return CoreFile::open(path);
+  auto unpacked = unpack(path, compression);
+  if (!unpacked) return unpacked.error();
+  flaw = std::move(unpacked->flaw);
+  return CoreFile::open_fd(unpacked->fd, path);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Target>> open_core(const CoreOptions& options) {
-  auto file = CoreFile::open(options.path);
+  std::optional<std::string> flaw;
+  auto file = open_file(options.path, flaw);
   if (!file) return file.error();
-  return std::unique_ptr<Target>(std::make_unique<CoreTarget>(std::move(*file), options));
+  return std::unique_ptr<Target>(std::make_unique<CoreTarget>(std::move(*file), options, std::move(flaw)));
 }
 
 }  // namespace hang::core
