@@ -9,6 +9,7 @@
 
 #include "collect/code_symbols.h"
 #include "collect/native_waits.h"
+#include "collect/sidecar.h"
 #include "collect/waits.h"
 #include "collect/watcher.h"
 #include "cpython/python.h"
@@ -193,6 +194,7 @@ Result<void> Collector::read_kernel(Snapshot& snapshot) {
   if (!target_.local()) {
     threads_from_registers(target_, snapshot);
     describe_process(target_, snapshot);
+    if (options_.sidecar != nullptr) add_sidecar(*options_.sidecar, snapshot);
     return {};
   }
   if (auto done = kernel::read_process(target_.pid(), snapshot); !done) return done.error();

@@ -24,6 +24,8 @@ struct Arguments {
   std::string facts_file, save_file;  // "" = not given
   CoreSource core;                    // --core, --exe, --sysroot
   std::string source;                 // a bare PID or PATH
+  std::string output;                 // -o
+  bool with_core = false, tree = false;
   std::chrono::milliseconds interval{50};
   std::optional<int> assumed_minor;  // 11 of --assume-python 3.11
   Format format = Format::text;
@@ -35,7 +37,7 @@ struct Arguments {
 };
 
 // Which set of options a command takes.
-enum class OptionSet { report, graph, explain, help };
+enum class OptionSet { report, graph, explain, help, snapshot, core_helper };
 
 // The options of a set, for help texts; hidden ones are left out.
 std::vector<OptionInfo> option_list(OptionSet set);

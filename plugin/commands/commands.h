@@ -26,6 +26,8 @@ struct Host {
   std::function<Result<std::unique_ptr<Target>>(std::uint64_t pid)> open_process;
   // Opens a core without a debugger; null in a debugger.
   std::function<Result<std::unique_ptr<Target>>(const CoreSource& source)> open_core;
+  // Writes a core of a live process without stopping it; null where that cannot be done.
+  std::function<Result<void>(std::uint64_t pid, const std::string& path)> write_core;
   // A debugger without a usable target: why, and what to do about it ("no process: attach to one ...").
   std::string no_target;
   report::Style style;  // color: what --color auto means here

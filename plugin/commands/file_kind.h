@@ -7,7 +7,7 @@
 
 namespace hang::commands {
 
-enum class FileKind { facts, core };
+enum class FileKind { facts, core, snapshot };
 
 // Errors: `io` (cannot be opened, empty), `usage` (neither).
 Result<FileKind> kind_of_file(const std::string& path);

@@ -4,6 +4,7 @@
 
 #include "commands/help.h"
 #include "commands/inspect.h"
+#include "commands/snapshot.h"
 #include "report/pages.h"
 
 namespace hang::commands {
@@ -157,6 +158,27 @@ std::vector<Command> make_table() {
                {"hang explain S1", "hang explain -p 1234"},
                {}},
               OptionSet::explain, run_explain));
+  table.push_back(
+      declare({"snapshot",
+               "keep everything that is known of a process, for later",
+               "Reads the process as hang classify does, without stopping it, and writes what it read into a folder: "
+               "facts.json, which every command takes instead of the process, and snapshot.json, which says what the "
+               "folder is. With --core also a core. `hang classify FOLDER` gives the verdict that the live process "
+               "would have got. With -o CORE.hang.json it is the sidecar of a core that a debugger writes: commands on "
+               "that core find the descriptors, queues and peers there.",
+               {"hang snapshot -p 1234", "hang snapshot -p 1234 --tree -o /tmp/hung",
+                "hang snapshot -p 1234 -o core.1234.hang.json"},
+               {}},
+              OptionSet::snapshot, run_snapshot));
+  table.push_back(declare(
+      {"core-helper",
+       "take a core from the kernel, with what the kernel knows",
+       "For /proc/sys/kernel/core_pattern: reads the core of the process PID from standard input into FILE, and "
+       "before that, while the process is still there, its descriptors, queues and peers into FILE.hang.json, "
+       "where commands on that core find them.",
+       {"hang core-helper 1234 -o /var/crash/core.1234"},
+       {}},
+      OptionSet::core_helper, run_core_helper));
   table.push_back(declare({"help",
                            "the list of commands, or the help of one",
                            "Without an argument, lists the commands; with the name of one, explains it.",

@@ -355,6 +355,33 @@ std::vector<Patient> core_patients() {
 
 INSTANTIATE_TEST_SUITE_P(Labs, CoreCli, testing::ValuesIn(core_patients()), patient_name);
 
+// A snapshot of the process is as good as the process, and one beside a core fills in what a core cannot know.
+class Snapshot : public CoreCli {};
+
+TEST_P(Snapshot, IsAsGoodAsTheProcess) {
+  may_have_ended_ = !lab().lldb;
+  const std::string folder = folder_ + "/snapshot", core = folder_ + "/core." + pid_text();
+  const CommandResult taken = run_command({HANG_BINARY, "snapshot", pid_text(), "-o", folder});
+  ASSERT_EQ(taken.exit_code, 0) << taken.err;
+  const Report report = classify_in_cli({folder});
+  ASSERT_TRUE(report.json) << report.command.out << report.command.err;
+  expect_verdict(*report.json, lab().expect, *patient_);
+  EXPECT_EQ(report.command.exit_code, exit_code_of(*report.json)) << report.command.err;
+
+  if (!lab().lldb || find_program("gcore").empty()) return;
+  const CommandResult sidecar = run_command({HANG_BINARY, "snapshot", pid_text(), "-o", core + ".hang.json"});
+  ASSERT_EQ(sidecar.exit_code, 0) << sidecar.err;
+  const CommandResult dumped = run_command({"gcore", "-o", folder_ + "/core", pid_text()});
+  ASSERT_TRUE(fs::exists(core)) << dumped.out << dumped.err;
+  Expectation expected = lab().expect;
+  expected.ids.emplace_back("");
+  expected.ctrl_c.emplace_back("unknown");
+  expected.step.reset();
+  expect_verdict_of(core, expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(Labs, Snapshot, testing::ValuesIn(facts_patients()), patient_name);
+
 class KernelCore : public CoreCli {
  protected:
   void SetUp() override {

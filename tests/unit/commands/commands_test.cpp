@@ -105,6 +105,7 @@ TEST(CommandList, EveryExampleParses) {
     for (const auto& example : info.examples) {
       SCOPED_TRACE(example);
       ASSERT_THAT(example, StartsWith("hang " + info.name));
+      if (info.name == "core-helper") continue;  // it would read our standard input
       auto output = shell(example.substr(5));
       if (info.name == "help" || example == "hang explain S1") {  // they need no process
         EXPECT_EQ(output.exit_code, 0);
