@@ -26,10 +26,9 @@ constexpr std::array kCoreMagics{
 }  // namespace
 
 Result<FileKind> kind_of_file(const std::string& path) {
-  if (is_folder(path)) {
-    if (access((path + "/" + kManifestName).c_str(), R_OK) == 0) return FileKind::snapshot;
+  if (is_snapshot(path)) return FileKind::snapshot;
+  if (is_folder(path))
     return Error{ErrorKind::usage, path + " is a folder, but no snapshot: it has no " + kManifestName};
-  }
   // O_NONBLOCK: a FIFO would wait for its writer.
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string_view>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "facts/json.h"
 
@@ -57,8 +58,12 @@ bool is_folder(const std::string& path) {
   return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+bool is_snapshot(const std::string& path) {
+  return is_folder(path) && access((path + "/" + kManifestName).c_str(), R_OK) == 0;
+}
+
 Result<facts::Snapshot> load_facts(const std::string& given) {
-  const std::string path = is_folder(given) ? given + "/" + kFactsName : given;
+  const std::string path = is_snapshot(given) ? given + "/" + kFactsName : given;
   auto text = read_file(path);
   if (!text) return text.error();
   auto snapshot = facts::from_json_text(*text);

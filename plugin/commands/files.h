@@ -15,6 +15,8 @@ Result<void> write_file(const std::string& path, const std::string& text);
 Result<facts::Snapshot> load_facts(const std::string& path);
 
 bool is_folder(const std::string& path);
+// The folder of a snapshot.
+bool is_snapshot(const std::string& path);
 
 // The names in the folder of a snapshot.
 inline constexpr const char* kManifestName = "snapshot.json";

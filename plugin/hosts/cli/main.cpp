@@ -9,6 +9,7 @@
 
 #include "commands/commands.h"
 #include "hosts/core/core_target.h"
+#include "hosts/core/core_writer.h"
 #include "hosts/native/native_target.h"
 
 namespace {
@@ -49,6 +50,7 @@ int run(const std::vector<std::string>& args) {
   host.open_core = [](const hang::commands::CoreSource& source) {
     return hang::core::open_core({source.path, source.executable, source.sysroot});
   };
+  host.write_core = hang::core::write_core;
   host.style = style_of_stdout();
   auto output = hang::commands::run(args, host);
   bool written = write_all(stdout, output.out);
