@@ -9,6 +9,7 @@
 
 #include "collect/code_symbols.h"
 #include "collect/native_waits.h"
+#include "collect/sidecar.h"
 #include "collect/waits.h"
 #include "collect/watcher.h"
 #include "cpython/python.h"
@@ -29,6 +30,15 @@ namespace {
 constexpr milliseconds kMostWatch{550};
 constexpr int kMostIntervals = 11;
 
+// What the target says of itself as a whole.
+void describe_process(Target& target, Snapshot& snapshot) {
+  const TargetProcess process = target.process();
+  snapshot.kernel.process.ppid = process.parent;
+  snapshot.kernel.process.pgrp = process.group;
+  snapshot.kernel.process.session = process.session;
+  for (const TargetFlaw& flaw : target.flaws()) snapshot.gaps.push_back({flaw.what, flaw.why, {}});
+}
+
 // Threads that a debugger or a core shows by their registers only.
 void threads_from_registers(Target& target, Snapshot& snapshot) {
   auto threads = target.threads();
@@ -43,10 +53,15 @@ void threads_from_registers(Target& target, Snapshot& snapshot) {
       facts.wait = kernel::decode_syscall(thread.registers->syscall, thread.registers->args);
       facts.pc = thread.registers->pc;
     }
+    facts.sig_blk = thread.blocked_signals;
+    facts.sig_pnd = thread.pending_signals;
     snapshot.threads.push_back(std::move(facts));
   }
+  const bool masks = std::any_of(threads->begin(), threads->end(), [](const auto& t) { return t.blocked_signals; });
   snapshot.gaps.push_back(
-      {"signal masks, CPU time, descriptors, queues and peers", "the core has no kernel state", {"S5", "L1", "N3"}});
+      {masks ? "CPU time, descriptors, queues and peers" : "signal masks, CPU time, descriptors, queues and peers",
+       "the core has no kernel state",
+       {"S5", "L1", "N3"}});
 }
 
 // The program counter of a thread that runs user code, where the debugger that stopped it can tell.
@@ -179,6 +194,8 @@ void Collector::describe_target(Snapshot& snapshot) {
 Result<void> Collector::read_kernel(Snapshot& snapshot) {
   if (!target_.local()) {
     threads_from_registers(target_, snapshot);
+    describe_process(target_, snapshot);
+    if (options_.sidecar != nullptr) add_sidecar(*options_.sidecar, snapshot);
     return {};
   }
   if (auto done = kernel::read_process(target_.pid(), snapshot); !done) return done.error();

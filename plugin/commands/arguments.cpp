@@ -12,8 +12,6 @@ namespace {
 
 // An hour: longer is a mistake in the unit.
 constexpr std::int64_t kMaxIntervalMs = 3'600'000;
-// PID_MAX_LIMIT on 64 bits (include/linux/threads.h).
-constexpr std::uint64_t kMaxPid = 4 * 1024 * 1024;
 
 struct Option {
   OptionInfo info;
@@ -24,6 +22,10 @@ struct Option {
 
 CLI::Option* bind_pid(CLI::App& app, const std::string& flags, Arguments& arguments) {
   return app.add_option(flags, arguments.pid)->check(CLI::Range(std::uint64_t{1}, kMaxPid).description(""));
+}
+
+CLI::Option* bind_text(CLI::App& app, const std::string& flags, std::string& out) {
+  return app.add_option(flags, out);
 }
 
 CLI::Option* bind_interval(CLI::App& app, const std::string& flags, Arguments& arguments) {
@@ -69,13 +71,48 @@ std::vector<Option> options() {
        {OptionSet::explain},
        false,
        [](CLI::App& app, const std::string&, Arguments& a) { return app.add_option("shape", a.topic); }},
-      // One option, so that a bare PID beside -p is refused as the second pid that it is.
-      {{"-p,--pid", "PID", "The process to look at; it is not stopped. A bare PID does the same.", false},
+      {{"SOURCE", "", "A pid, a core, a snapshot or a file of saved facts: its content tells which.", false},
        {OptionSet::report, OptionSet::graph},
        false,
-       [](CLI::App& app, const std::string& flags, Arguments& a) { return bind_pid(app, flags + ",PID", a); }},
-      {{"-p,--pid", "PID", "The process to look at; it is not stopped.", false}, {OptionSet::explain}, false, bind_pid},
-      {{"--facts", "FILE", "Facts saved earlier with --save-facts, instead of a process."},
+       [](CLI::App& app, const std::string&, Arguments& a) { return bind_text(app, "source", a.source); }},
+      {{"PID", "", "The process."},
+       {OptionSet::snapshot, OptionSet::core_helper},
+       false,
+       [](CLI::App& app, const std::string&, Arguments& a) { return bind_text(app, "pid", a.source); }},
+      {{"-p,--pid", "PID", "The process to look at; it is not stopped.", false},
+       {OptionSet::report, OptionSet::graph, OptionSet::explain, OptionSet::snapshot},
+       false,
+       bind_pid},
+      {{"-o,--output", "PATH", "The folder to make, hang-PID if not given; a name that ends in .json is one file."},
+       {OptionSet::snapshot},
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) { return bind_text(app, flags, a.output); }},
+      {{"-o,--output", "FILE", "Where the core goes; what the kernel knows goes to FILE.hang.json."},
+       {OptionSet::core_helper},
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) { return bind_text(app, flags, a.output); }},
+      {{"--core", "", "Also write a core, of memory as it is while the process runs on."},
+       {OptionSet::snapshot},
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) { return app.add_flag(flags, a.with_core); }},
+      {{"--tree", "", "Also the processes that descend from it, each in a folder of its own within."},
+       {OptionSet::snapshot},
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) { return app.add_flag(flags, a.tree); }},
+      {{"--core", "FILE", "A core to look at, instead of a process.", false},
+       report,
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) { return bind_text(app, flags, a.core.path); }},
+      {{"--exe", "PATH", "The executable of the core's process, where it is not under its own name here.", false},
+       report,
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) { return bind_text(app, flags, a.core.executable); }},
+      {{"--sysroot", "DIR",
+        "The root of the file system that the core's process ran in (a chroot, a container, another release).", false},
+       report,
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) { return bind_text(app, flags, a.core.sysroot); }},
+      {{"--facts", "FILE", "Facts saved with --save-facts, or a snapshot, instead of a process."},
        report,
        false,
        [](CLI::App& app, const std::string& flags, Arguments& a) { return app.add_option(flags, a.facts_file); }},
@@ -86,13 +123,13 @@ std::vector<Option> options() {
       {{"--interval", "MS",
         "Time between the first and the last sample in milliseconds, default 50; 0 takes one sample. A stopped process "
         "and a core get one sample."},
-       report,
+       {OptionSet::report, OptionSet::graph, OptionSet::explain, OptionSet::snapshot},
        false,
        bind_interval},
       {{"--assume-python", "3.N",
         "Read the process as CPython 3.N, whatever it says it is; the report says so. For builds that are not known "
         "here, at your own risk."},
-       report,
+       {OptionSet::report, OptionSet::graph, OptionSet::explain, OptionSet::snapshot},
        false,
        bind_assumed},
       {{"--format", "text|json|dot|mermaid",
@@ -122,7 +159,7 @@ std::vector<Option> options() {
                                    {{"auto", Color::automatic}, {"always", Color::always}, {"never", Color::never}});
        }},
       {{"-h,--help", "", "This help."},
-       report,
+       {OptionSet::report, OptionSet::graph, OptionSet::explain, OptionSet::snapshot, OptionSet::core_helper},
        false,
        [](CLI::App& app, const std::string& flags, Arguments& a) { return app.add_flag(flags, a.help); }},
       {{"COMMAND", "", "The command to explain; without one, the list of commands."},

@@ -13,12 +13,19 @@
 
 namespace hang::commands {
 
+// PID_MAX_LIMIT on 64 bits (include/linux/threads.h).
+inline constexpr std::uint64_t kMaxPid = 4 * 1024 * 1024;
+
 enum class Format { text, json, dot, mermaid };
 enum class Color { automatic, always, never };
 
 struct Arguments {
   std::optional<std::uint64_t> pid;   // -p
   std::string facts_file, save_file;  // "" = not given
+  CoreSource core;                    // --core, --exe, --sysroot
+  std::string source;                 // a bare PID or PATH
+  std::string output;                 // -o
+  bool with_core = false, tree = false;
   std::chrono::milliseconds interval{50};
   std::optional<int> assumed_minor;  // 11 of --assume-python 3.11
   Format format = Format::text;
@@ -30,7 +37,7 @@ struct Arguments {
 };
 
 // Which set of options a command takes.
-enum class OptionSet { report, graph, explain, help };
+enum class OptionSet { report, graph, explain, help, snapshot, core_helper };
 
 // The options of a set, for help texts; hidden ones are left out.
 std::vector<OptionInfo> option_list(OptionSet set);

@@ -12,6 +12,11 @@
 
 namespace hang::commands {
 
+// A core and where the program files are that it leaves out; "" = not said.
+struct CoreSource {
+  std::string path, executable, sysroot;
+};
+
 // What a host gives a command.
 struct Host {
   std::string name;  // "lldb", "cli"
@@ -19,6 +24,10 @@ struct Host {
   Target* target = nullptr;
   // Opens a live process by pid without a debugger; null in a debugger.
   std::function<Result<std::unique_ptr<Target>>(std::uint64_t pid)> open_process;
+  // Opens a core without a debugger; null in a debugger.
+  std::function<Result<std::unique_ptr<Target>>(const CoreSource& source)> open_core;
+  // Writes a core of a live process without stopping it; null where that cannot be done.
+  std::function<Result<void>(std::uint64_t pid, const std::string& path)> write_core;
   // A debugger without a usable target: why, and what to do about it ("no process: attach to one ...").
   std::string no_target;
   report::Style style;  // color: what --color auto means here

@@ -71,12 +71,14 @@ bool is_positional(const OptionInfo& option) {
 // "hang classify [-p PID] [options]"
 std::string usage_line(const Command& command, bool debugger) {
   std::string line = "hang " + command.info.name;
-  bool has_switches = false;
+  bool has_switches = false, takes_facts = false;
   for (const auto& option : command.info.options) {
-    if (is_positional(option)) line += " [" + option.flags + "]";
+    takes_facts = takes_facts || option.flags == "--facts";
+    const bool source = option.flags == "SOURCE";  // among the others, below
+    if (is_positional(option) && !source) line += " [" + option.flags + "]";
     has_switches = has_switches || !is_positional(option);
   }
-  if (has_switches && !debugger) line += " -p PID | --facts FILE";
+  if (takes_facts && !debugger) line += " -p PID | --core FILE | --facts FILE";
   if (has_switches) line += " [options]";
   return line;
 }

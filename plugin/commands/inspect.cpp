@@ -1,66 +1,35 @@
 #include "commands/inspect.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
+#include <charconv>
 #include <memory>
+#include <optional>
 #include <string_view>
+#include <unistd.h>
+#include <utility>
 
 #include "collect/collect.h"
+#include "commands/file_kind.h"
+#include "commands/files.h"
 #include "facts/json.h"
 
 namespace hang::commands {
 namespace {
 
-// Facts of a process with 10,000 threads are some 50 MB; what is larger is not one of our files.
-constexpr std::size_t kMaxFactsBytes = std::size_t{512} << 20;
-
-struct FileCloser {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, FileCloser>;
-
-Error io_error(std::string_view doing, const std::string& path, int number) {
-  return Error{ErrorKind::io, std::string(doing) + " " + path + ": " + std::strerror(number)};
-}
-
-Result<std::string> read_file(const std::string& path) {
-  File file(std::fopen(path.c_str(), "rb"));
-  if (!file) return io_error("cannot open", path, errno);
-  std::string text;
-  char buffer[1 << 16];
-  while (std::size_t count = std::fread(buffer, 1, sizeof buffer, file.get())) {
-    text.append(buffer, count);
-    if (text.size() > kMaxFactsBytes) return Error{ErrorKind::io, path + " is too large for saved facts"};
+// What the kernel knew of a core's process, in a file beside it. A compressed core may have it under either name.
+std::optional<std::string> sidecar_of(const std::string& core) {
+  const auto slash = core.rfind('/'), dot = core.rfind('.');
+  const bool has_suffix = dot != std::string::npos && (slash == std::string::npos || dot > slash);
+  for (const std::string& name : {core, has_suffix ? core.substr(0, dot) : core}) {
+    const std::string path = name + kSidecarSuffix;
+    if (access(path.c_str(), F_OK) == 0) return path;
   }
-  if (std::ferror(file.get()) != 0) return io_error("cannot read", path, errno);
-  return text;
+  return std::nullopt;
 }
 
-Result<void> write_file(const std::string& path, const std::string& text) {
-  File file(std::fopen(path.c_str(), "wb"));
-  if (!file) return io_error("cannot write", path, errno);
-  bool written = std::fwrite(text.data(), 1, text.size(), file.get()) == text.size();
-  int number = errno;
-  if (std::fclose(file.release()) != 0 && written) {  // a full disk may show only here
-    written = false;
-    number = errno;
-  }
-  if (!written) return io_error("cannot write", path, number);
-  return {};
-}
-
-Result<facts::Snapshot> load_facts(const std::string& path) {
-  auto text = read_file(path);
-  if (!text) return text.error();
-  auto snapshot = facts::from_json_text(*text);
-  if (!snapshot) return Error{snapshot.error().kind, path + ": " + snapshot.error().message};
-  snapshot->target.kind = facts::TargetKind::facts;
-  return snapshot;
-}
-
-Result<facts::Snapshot> collect_from(Target& target, std::string host_name, const Arguments& arguments) {
+Result<facts::Snapshot> collect_from(Target& target, std::string host_name, const Arguments& arguments,
+                                     const std::optional<facts::Snapshot>& sidecar = std::nullopt) {
   collect::Options options;
+  if (sidecar) options.sidecar = &*sidecar;
   options.interval = arguments.interval;
   options.assumed_minor = arguments.assumed_minor;
   auto snapshot = collect::collect(target, options);
@@ -74,16 +43,54 @@ Result<facts::Snapshot> collect_process(std::uint64_t pid, const Arguments& argu
   return collect_from(**target, "native", arguments);
 }
 
-// The one source that was named. --facts wins over a debugger's target: it was asked for in so many words.
-Result<facts::Snapshot> take_snapshot(const Arguments& arguments, const Host& host) {
-  if (arguments.pid && !arguments.facts_file.empty()) {
-    return Error{ErrorKind::usage, "--pid and --facts exclude each other: name one source"};
+Result<facts::Snapshot> collect_core(const Arguments& arguments, const Host& host) {
+  if (!host.open_core) return Error{ErrorKind::usage, "this host opens no cores"};
+  auto target = host.open_core(arguments.core);
+  if (!target) return target.error();
+  const auto path = sidecar_of(arguments.core.path);
+  if (!path) return collect_from(**target, "native", arguments);
+  auto sidecar = load_facts(*path);
+  auto snapshot = collect_from(**target, "native", arguments, sidecar.to_optional());
+  if (snapshot && !sidecar) snapshot->gaps.push_back({"the sidecar of the core", sidecar.error().describe(), {}});
+  return snapshot;
+}
+
+}  // namespace
+
+Result<Arguments> with_source(Arguments arguments) {
+  const std::string source = std::exchange(arguments.source, "");
+  const int named = static_cast<int>(arguments.pid.has_value()) + static_cast<int>(!arguments.facts_file.empty()) +
+                    static_cast<int>(!arguments.core.path.empty()) + static_cast<int>(!source.empty());
+  if (named > 1) return Error{ErrorKind::usage, "more than one process, core or file of facts: name one source"};
+  if (source.find_first_not_of("0123456789") == std::string::npos && !source.empty()) {
+    std::uint64_t pid = 0;
+    const auto parsed = std::from_chars(source.data(), source.data() + source.size(), pid);
+    if (parsed.ec != std::errc() || pid == 0 || pid > kMaxPid)
+      return Error{ErrorKind::usage, source.substr(0, 64) + " is no pid"};
+    arguments.pid = pid;
+  } else if (!source.empty()) {
+    auto kind = kind_of_file(source);
+    if (!kind) return kind.error();
+    (*kind == FileKind::core ? arguments.core.path : arguments.facts_file) = source;
   }
+  if (arguments.core.path.empty() && !(arguments.core.executable + arguments.core.sysroot).empty())
+    return Error{ErrorKind::usage, "--exe and --sysroot are for cores: name one"};
+  return arguments;
+}
+
+namespace {
+
+// The one source that was named. --facts wins over a debugger's target: it was asked for in so many words.
+Result<facts::Snapshot> take_snapshot(const Arguments& given, const Host& host) {
+  auto resolved = with_source(given);
+  if (!resolved) return resolved.error();
+  const Arguments& arguments = *resolved;
+  if (!arguments.core.path.empty()) return collect_core(arguments, host);
   if (!arguments.facts_file.empty()) return load_facts(arguments.facts_file);
   if (arguments.pid && host.open_process) return collect_process(*arguments.pid, arguments, host);
   if (host.target != nullptr) return collect_from(*host.target, host.name, arguments);
   if (!host.no_target.empty()) return Error{ErrorKind::usage, host.no_target};
-  return Error{ErrorKind::usage, "no process named: give -p PID or --facts FILE"};
+  return Error{ErrorKind::usage, "nothing named to look at: give -p PID, --core FILE or --facts FILE"};
 }
 
 }  // namespace

@@ -15,6 +15,10 @@ Output failure(const Error& error);
 // The host's style as the arguments change it.
 report::Style style_of(const Arguments& arguments, const Host& host);
 
+// The arguments with a bare SOURCE as what it is: a pid, or by its content a core, a file of facts or a snapshot.
+// Errors: `usage` (also more than one source), `io`.
+Result<Arguments> with_source(Arguments arguments);
+
 // Gets the facts from the one source that the arguments or the host name (-p, --facts, the debugger's target), writes
 // them to --save-facts if asked, and passes them to `answer`.
 Output inspect(const Arguments& arguments, const Host& host,

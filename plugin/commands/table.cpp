@@ -4,6 +4,7 @@
 
 #include "commands/help.h"
 #include "commands/inspect.h"
+#include "commands/snapshot.h"
 #include "report/pages.h"
 
 namespace hang::commands {
@@ -51,7 +52,7 @@ Output run_explain(const Command&, const Arguments& arguments, const Host& host)
                                                  "\"; `hang explain` without a process lists them"});
     return {json ? report::page_json_text(*page) : report::page_text(*page, style_of(arguments, host)), {}, 0};
   }
-  if (!arguments.pid && arguments.facts_file.empty() && host.target == nullptr)
+  if (!arguments.pid && arguments.facts_file.empty() && arguments.core.path.empty() && host.target == nullptr)
     return {report::page_list_text(style_of(arguments, host)), {}, 0};
   return inspect(arguments, host, [&](const facts::Snapshot& snapshot, const report::Style& style) {
     const auto verdict = verdict::classify(snapshot);
@@ -86,7 +87,8 @@ std::vector<Command> make_table() {
        "The exit status is 0 for no hang, 1 when a hang was named, 2 when the arguments or the target cannot be used "
        "and 3 for undetermined.",
        {"hang classify -p 1234", "hang classify -p 1234 --interval 0 --format json",
-        "hang classify -p 1234 --save-facts hung.json", "hang classify --facts hung.json"},
+        "hang classify -p 1234 --save-facts hung.json", "hang classify --facts hung.json",
+        "hang classify --core core.1234 --sysroot /srv/roots/trixie"},
        {}},
       OptionSet::report, run_classify));
   table.push_back(
@@ -156,6 +158,27 @@ std::vector<Command> make_table() {
                {"hang explain S1", "hang explain -p 1234"},
                {}},
               OptionSet::explain, run_explain));
+  table.push_back(
+      declare({"snapshot",
+               "keep everything that is known of a process, for later",
+               "Reads the process as hang classify does, without stopping it, and writes what it read into a folder: "
+               "facts.json, which every command takes instead of the process, and snapshot.json, which says what the "
+               "folder is. With --core also a core. `hang classify FOLDER` gives the verdict that the live process "
+               "would have got. With -o CORE.hang.json it is the sidecar of a core that a debugger writes: commands on "
+               "that core find the descriptors, queues and peers there.",
+               {"hang snapshot -p 1234", "hang snapshot -p 1234 --tree -o /tmp/hung",
+                "hang snapshot -p 1234 -o core.1234.hang.json"},
+               {}},
+              OptionSet::snapshot, run_snapshot));
+  table.push_back(declare(
+      {"core-helper",
+       "take a core from the kernel, with what the kernel knows",
+       "For /proc/sys/kernel/core_pattern: reads the core of the process PID from standard input into FILE, and "
+       "before that, while the process is still there, its descriptors, queues and peers into FILE.hang.json, "
+       "where commands on that core find them.",
+       {"hang core-helper 1234 -o /var/crash/core.1234"},
+       {}},
+      OptionSet::core_helper, run_core_helper));
   table.push_back(declare({"help",
                            "the list of commands, or the help of one",
                            "Without an argument, lists the commands; with the name of one, explains it.",

@@ -118,6 +118,22 @@ std::vector<ElfSegment> elf_segments_of_head(std::span<const std::byte> head) {
   return segments;
 }
 
+std::optional<std::string> build_id_of_head(std::span<const std::byte> head, const ReadElf& read) {
+  constexpr std::uint64_t kMaxNotes = 1 << 16;
+  const auto header = load<Elf64_Ehdr>(head, 0);
+  if (!header || !is_x86_64(*header) || header->e_phentsize != sizeof(Elf64_Phdr)) return std::nullopt;
+  const std::size_t count = std::min<std::size_t>(header->e_phnum, kMaxSegments);
+  for (std::size_t i = 0; i < count && header->e_phoff < head.size(); ++i) {
+    const auto program = load<Elf64_Phdr>(head, header->e_phoff + i * sizeof(Elf64_Phdr));
+    if (!program) break;
+    if (program->p_type != PT_NOTE || program->p_filesz > kMaxNotes) continue;
+    std::vector<std::byte> notes(program->p_filesz);
+    if (!read(program->p_vaddr, program->p_offset, notes)) continue;
+    if (auto id = build_id_in(notes)) return id;
+  }
+  return std::nullopt;
+}
+
 struct ElfFile::Libelf {
   int fd = -1;
   Elf* elf = nullptr;

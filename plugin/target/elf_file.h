@@ -36,6 +36,13 @@ struct ElfSegment {
 // one. Program headers beyond the end of `head` are left out. Cheap: no file is opened.
 std::vector<ElfSegment> elf_segments_of_head(std::span<const std::byte> head);
 
+// Reads `out.size()` bytes that lie at `address` of an ELF file when it is loaded and at `offset` in the file; false
+// unless all of them are there.
+using ReadElf = std::function<bool(std::uint64_t address, std::uint64_t offset, std::span<std::byte> out)>;
+// The build id (lower-case hexadecimal NT_GNU_BUILD_ID) by the program headers in `head`, as elf_segments_of_head takes
+// it: the same for a file and for its memory. Nothing if there is none, or it cannot be read.
+std::optional<std::string> build_id_of_head(std::span<const std::byte> head, const ReadElf& read);
+
 // An ELF64 x86-64 executable or shared object. Holds the file open; tables are read when first asked for.
 // Not thread-safe. The file may be hostile: every failure is an Error.
 class ElfFile {

@@ -36,6 +36,18 @@ struct ThreadRegisters {
 struct TargetThread {
   std::uint64_t tid = 0;
   std::optional<ThreadRegisters> registers;
+  // Masks, bit n-1 = signal n; present only where the host has no /proc to ask, and knows.
+  std::optional<std::uint64_t> blocked_signals{}, pending_signals{};
+};
+
+// What a core's notes say of its process.
+struct TargetProcess {
+  std::optional<std::int64_t> parent, group, session;
+};
+
+// Something about the target itself that a reader of the report must know.
+struct TargetFlaw {
+  std::string what, why;
 };
 
 // Where a member lies inside a C struct, by the debugger's own debug information.
@@ -100,6 +112,11 @@ class Target {
   // The native stack of a thread that sleeps in the kernel, innermost first, as far as it can be walked: it may end
   // early. `no_symbols` if the host cannot walk stacks, `inconsistent` if the thread does not sleep.
   virtual Result<std::vector<StackFrame>> native_stack(std::uint64_t tid);
+
+  // Of a target that is not local; empty if nothing is known.
+  virtual TargetProcess process() { return {}; }
+  // What is missing or wrong about the target as a whole (a truncated core, files that are not those it ran with).
+  virtual std::vector<TargetFlaw> flaws() { return {}; }
 
   [[nodiscard]] virtual std::uint64_t stop_id() const = 0;
 };

@@ -3,10 +3,12 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -290,6 +292,130 @@ TEST_P(Core, VerdictStandsAndTheMissingIsNamed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Labs, Core,
+                         testing::ValuesIn(patients(supported_pythons(), [](const Lab& lab) { return lab.core; })),
+                         patient_name);
+
+// --- cores without a debugger ------------------------------------------------------------------------------------
+
+class CoreCli : public LabTest {
+ protected:
+  void SetUp() override {
+    fs::create_directories(folder_);
+    home_ = fs::current_path();
+    fs::current_path(folder_);  // where the kernel puts the core of a process
+    LabTest::SetUp();
+  }
+  void TearDown() override {
+    LabTest::TearDown();
+    fs::current_path(home_);
+    fs::remove_all(folder_);
+  }
+
+  // What may be said of a core: of a row without an expectation of its own, the live one or less.
+  [[nodiscard]] Expectation expectation() const {
+    if (lab().core) return lab().in_core(GetParam().python);
+    Expectation expect = lab().expect;
+    expect.ids.emplace_back("");
+    expect.ctrl_c.emplace_back("unknown");
+    expect.step.reset();
+    return expect;
+  }
+
+  void expect_verdict_of(const std::string& core, const Expectation& expected) {
+    std::vector<std::string> arguments{core, "--exe", lab().executable(GetParam().python)};
+    if (!GetParam().python.root.empty()) arguments.insert(arguments.end(), {"--sysroot", GetParam().python.root});
+    const Report report = classify_in_cli(arguments);
+    ASSERT_TRUE(report.json) << report.command.out << report.command.err;
+    EXPECT_EQ(report.json->at("target").at("kind"), "core");
+    expect_verdict(*report.json, expected, *patient_);
+    EXPECT_EQ(report.command.exit_code, exit_code_of(*report.json)) << report.command.err;
+    EXPECT_FALSE(report.json->value("gaps", json::array()).empty()) << "a core has no fd table and no queues";
+  }
+
+  const std::string folder_ = testing::TempDir() + "hang_cores_" + std::to_string(getpid());
+  fs::path home_;
+};
+
+TEST_P(CoreCli, OfGcore) {
+  if (find_program("gcore").empty()) GTEST_SKIP() << "no gcore (gdb) in PATH";
+  const CommandResult dumped = run_command({"gcore", "-o", folder_ + "/core", pid_text()});
+  const std::string core = folder_ + "/core." + pid_text();
+  ASSERT_TRUE(fs::exists(core)) << dumped.out << dumped.err;
+  expect_verdict_of(core, expectation());
+}
+
+// All labs that a debugger's stop does not undo on one CPython of each minor, and those with an expectation of their
+// own on every build.
+std::vector<Patient> core_patients() {
+  std::vector<Patient> chosen = patients(one_of_each_minor(), [](const Lab& lab) { return !lab.core && lab.lldb; });
+  for (const Patient& patient : patients(supported_pythons(), [](const Lab& lab) { return lab.core; }))
+    chosen.push_back(patient);
+  return chosen;
+}
+
+INSTANTIATE_TEST_SUITE_P(Labs, CoreCli, testing::ValuesIn(core_patients()), patient_name);
+
+// A snapshot of the process is as good as the process, and one beside a core fills in what a core cannot know.
+class Snapshot : public CoreCli {};
+
+TEST_P(Snapshot, IsAsGoodAsTheProcess) {
+  may_have_ended_ = !lab().lldb;
+  const std::string folder = folder_ + "/snapshot", core = folder_ + "/core." + pid_text();
+  const CommandResult taken = run_command({HANG_BINARY, "snapshot", pid_text(), "--core", "-o", folder});
+  ASSERT_EQ(taken.exit_code, 0) << taken.err;
+  const Report report = classify_in_cli({folder});
+  ASSERT_TRUE(report.json) << report.command.out << report.command.err;
+  expect_verdict(*report.json, lab().expect, *patient_);
+  EXPECT_EQ(report.command.exit_code, exit_code_of(*report.json)) << report.command.err;
+  // Its core has no registers of threads that ran.
+  Expectation of_core = expectation();
+  of_core.ids.emplace_back("");
+  expect_verdict_of(folder + "/core", of_core);
+
+  if (!lab().lldb || find_program("gcore").empty()) return;
+  const CommandResult sidecar = run_command({HANG_BINARY, "snapshot", pid_text(), "-o", core + ".hang.json"});
+  ASSERT_EQ(sidecar.exit_code, 0) << sidecar.err;
+  const CommandResult dumped = run_command({"gcore", "-o", folder_ + "/core", pid_text()});
+  ASSERT_TRUE(fs::exists(core)) << dumped.out << dumped.err;
+  Expectation expected = lab().expect;
+  expected.ids.emplace_back("");
+  expected.ctrl_c.emplace_back("unknown");
+  expected.step.reset();
+  expect_verdict_of(core, expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(Labs, Snapshot, testing::ValuesIn(facts_patients()), patient_name);
+
+class KernelCore : public CoreCli {
+ protected:
+  void SetUp() override {
+    std::ifstream file("/proc/sys/kernel/core_pattern");
+    std::string pattern;
+    std::getline(file, pattern);
+    if (pattern != "core") GTEST_SKIP() << "core_pattern is " << pattern << ": cores go elsewhere";
+    CoreCli::SetUp();
+  }
+};
+
+TEST_P(KernelCore, SaysTheSame) {
+  may_have_ended_ = true;
+  const rlimit any{RLIM_INFINITY, RLIM_INFINITY};
+  if (prlimit(pid(), RLIMIT_CORE, &any, nullptr) != 0) GTEST_SKIP() << "cores may not be of any size here";
+  const fs::path written = fs::read_symlink("/proc/" + pid_text() + "/cwd") / "core";  // in a chroot, its root
+  fs::remove(written);
+  ASSERT_EQ(kill(pid(), SIGABRT), 0);
+  ASSERT_TRUE(await([this] { return patient_->ended(); }, milliseconds(30'000)));
+  if (!fs::exists(written)) GTEST_SKIP() << "the kernel wrote no core";
+  const std::string core = folder_ + "/core." + pid_text();
+  fs::copy_file(written, core);
+  fs::remove(written);
+  Expectation expected = expectation();
+  // Where a thread that runs is when it is killed is luck: it may be in what does not tell whether it gives the GIL up.
+  if (lab().settle.count("blame") > 0 && lab().settle.at("blame") == "cpu") expected.ids.emplace_back("");
+  expect_verdict_of(core, expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(Labs, KernelCore,
                          testing::ValuesIn(patients(supported_pythons(), [](const Lab& lab) { return lab.core; })),
                          patient_name);
 

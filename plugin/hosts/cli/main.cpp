@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "commands/commands.h"
+#include "hosts/core/core_target.h"
+#include "hosts/core/core_writer.h"
 #include "hosts/native/native_target.h"
 
 namespace {
@@ -45,6 +47,10 @@ int run(const std::vector<std::string>& args) {
   hang::commands::Host host;
   host.name = "cli";
   host.open_process = hang::native::open_process;
+  host.open_core = [](const hang::commands::CoreSource& source) {
+    return hang::core::open_core({source.path, source.executable, source.sysroot});
+  };
+  host.write_core = hang::core::write_core;
   host.style = style_of_stdout();
   auto output = hang::commands::run(args, host);
   bool written = write_all(stdout, output.out);

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <utility>
 
-#include "hosts/lldb/core_registers.h"
+#include "hosts/core/core_file.h"
 #include "hosts/native/native_target.h"
 
 namespace hang::lldb_host {
@@ -165,9 +165,10 @@ Result<std::vector<Module>> LldbTarget::modules() {
 
 Result<std::vector<TargetThread>> LldbTarget::threads() {
   if (auto error = moved_on()) return *error;
-  std::map<std::uint64_t, ThreadRegisters> registers;
+  std::map<std::uint64_t, TargetThread> in_notes;
   if (kind_ == TargetKind::core) {
-    if (auto read = read_core_registers(core_path(process_))) registers = std::move(*read);
+    if (auto core = core::CoreFile::open(core_path(process_)))
+      for (const auto& thread : (*core)->notes().threads) in_notes.emplace(thread.tid, thread);
   }
   std::vector<TargetThread> threads;
   const std::uint32_t count = std::min(process_.GetNumThreads(), kMaxThreads);
@@ -175,7 +176,7 @@ Result<std::vector<TargetThread>> LldbTarget::threads() {
     auto from = process_.GetThreadAtIndex(i);
     TargetThread thread;
     thread.tid = from.GetThreadID();
-    if (auto found = registers.find(thread.tid); found != registers.end()) thread.registers = found->second;
+    if (auto found = in_notes.find(thread.tid); found != in_notes.end()) thread = found->second;
     if (local_) thread.registers = innermost_registers(from);
     threads.push_back(thread);
   }

@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <map>
 #include <optional>
 #include <poll.h>
 #include <sys/stat.h>
@@ -18,7 +17,7 @@
 #include "hosts/native/memory_map.h"
 #include "hosts/native/process_status.h"
 #include "hosts/native/unwinder.h"
-#include "target/elf_file.h"
+#include "target/symbol_files.h"
 
 namespace hang::native {
 namespace {
@@ -75,18 +74,15 @@ class NativeTarget final : public Target {
   ssize_t read_some(std::uint64_t address, std::span<std::byte> out);
   Result<std::vector<MappedModule>> find_modules();
   [[nodiscard]] std::string open_path_of(const MappedModule& found, const std::string& executable) const;
-  Result<std::unique_ptr<ElfFile>> open_image(const Module& module);
-  Result<ElfFile*> elf_of(const Module& module);
-  Result<const Module*> module_at(RemoteAddr pc);
-  [[nodiscard]] std::uint64_t function_begin(RemoteAddr pc);
 
   std::uint64_t pid_;
   Fd process_;  // pidfd: while it is not readable, the pid is still this process
   unsigned reads_ = 0;
   Fd memory_;  // /proc/PID/mem, only where process_vm_readv is not to be had
   std::optional<std::vector<Module>> modules_;
-  std::map<std::uint64_t, Result<std::unique_ptr<ElfFile>>> elf_files_;  // by the module's begin
-  std::unique_ptr<Unwinder> unwinder_;                                   // made when first asked for
+  SymbolFiles symbols_{
+      [this](std::uint64_t address, std::span<std::byte> out) { return read(RemoteAddr(address), out).value_or(0); }};
+  std::unique_ptr<Unwinder> unwinder_;  // made when first asked for
 };
 
 Result<void> NativeTarget::open() {
@@ -238,29 +234,8 @@ Result<std::vector<TargetThread>> NativeTarget::threads() {
   return threads;
 }
 
-Result<std::unique_ptr<ElfFile>> NativeTarget::open_image(const Module& module) {
-  const auto read_memory = [this](std::uint64_t address, std::span<std::byte> out) {
-    return read(RemoteAddr(address), out).value_or(0);
-  };
-  return ElfFile::open_image(read_memory, module.begin.raw(), module.load_bias.raw(), module.path);
-}
-
-Result<ElfFile*> NativeTarget::elf_of(const Module& module) {
-  auto found = elf_files_.find(module.begin.raw());
-  if (found == elf_files_.end()) {
-    auto file = module.open_path.empty() ? open_image(module) : ElfFile::open(module.open_path);
-    found = elf_files_.emplace(module.begin.raw(), std::move(file)).first;
-  }
-  if (!found->second) return found->second.error();
-  return found->second->get();
-}
-
 Result<RemoteAddr> NativeTarget::symbol(const Module& module, std::string_view name) {
-  auto elf = elf_of(module);
-  if (!elf) return elf.error();
-  auto symbol = (*elf)->symbol(name);
-  if (!symbol) return symbol.error();
-  return RemoteAddr(module.load_bias.raw() + symbol->address);
+  return symbols_.symbol(module, name);
 }
 
 Result<MemberLayout> NativeTarget::member(std::string_view type, std::string_view path) {
@@ -268,34 +243,10 @@ Result<MemberLayout> NativeTarget::member(std::string_view type, std::string_vie
       ErrorKind::no_symbols, "the native host reads no debug information", {}, fmt::format("{}.{}", type, path)};
 }
 
-Result<const Module*> NativeTarget::module_at(RemoteAddr pc) {
+Result<CodeSymbol> NativeTarget::code_symbol(RemoteAddr pc) {
   auto all = modules();
   if (!all) return all.error();
-  const auto module =
-      std::find_if(modules_->begin(), modules_->end(), [&](const Module& m) { return pc >= m.begin && pc < m.end; });
-  if (module == modules_->end()) return Error{ErrorKind::no_symbols, "no module is mapped there", pc};
-  return &*module;
-}
-
-Result<CodeSymbol> NativeTarget::code_symbol(RemoteAddr pc) {
-  auto module = module_at(pc);
-  if (!module) return module.error();
-  auto elf = elf_of(**module);
-  if (!elf) return elf.error();
-  const std::uint64_t address = pc.raw() - (*module)->load_bias.raw();
-  auto function = (*elf)->function_at(address);
-  if (!function) return function.error();
-  return CodeSymbol{function->name, (*module)->path, address - function->address};
-}
-
-std::uint64_t NativeTarget::function_begin(RemoteAddr pc) {
-  auto module = module_at(pc);
-  auto elf = module ? elf_of(**module) : Result<ElfFile*>(module.error());
-  if (!elf) return 0;
-  const std::uint64_t bias = (*module)->load_bias.raw();
-  if (auto begin = (*elf)->function_begin(pc.raw() - bias)) return *begin + bias;
-  auto function = (*elf)->function_at(pc.raw() - bias);
-  return function ? function->address + bias : 0;
+  return symbols_.code_symbol(*modules_, pc);
 }
 
 // "NR A0 .. A5 SP PC" of /proc/PID/task/TID/syscall; "running" has no numbers to give.
@@ -319,7 +270,7 @@ Result<std::vector<StackFrame>> NativeTarget::native_stack(std::uint64_t tid) {
   std::vector<StackFrame> stack;
   // A return address may be that of the next function, after a call that does not return: the call is before it.
   for (const auto address : *frames)
-    stack.push_back({address, function_begin(RemoteAddr(address - (stack.empty() ? 0 : 1)))});
+    stack.push_back({address, symbols_.function_begin(*modules_, RemoteAddr(address - (stack.empty() ? 0 : 1)))});
   return stack;
 }
 

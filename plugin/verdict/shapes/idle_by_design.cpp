@@ -45,7 +45,7 @@ std::optional<Proof> loop_proof(const Case& c, const facts::LoopFacts& loop) {
   if (wait->no_tasks && wait->endless)
     return Proof{"work from outside: the loop runs for ever and has no task", Confidence::likely};
   for (const auto& waker : wait->wakers) {
-    if (waker.kind == Waker::signal) continue;
+    if (waker.kind == Waker::signal || waker.kind == Waker::unknown) continue;
     return Proof{waker.words, Confidence::likely};
   }
   return std::nullopt;
@@ -56,6 +56,14 @@ std::optional<Proof> thread_proof(const Case& c, std::uint64_t tid) {
   return proof_of(c.graph.waiting(tid));
 }
 
+// A timer whose date was not read (a core does not say what time it was) may ring at once or never: with a Ctrl-C that
+// cannot get through, or one that waits already, that decides between idle and stuck.
+bool date_decides(const Case& c, std::uint64_t main) {
+  const auto& waiting = c.graph.waiting(main);
+  return waiting.waker == Waker::timer && !waiting.wakes_in_ms &&
+         (c.ctrl_c.answer == Answer::no || c.process.python().signals.is_tripped == true);
+}
+
 }  // namespace
 
 std::optional<Finding> idle_by_design(const Case& c) {
@@ -63,13 +71,14 @@ std::optional<Finding> idle_by_design(const Case& c) {
   const auto main = process.main_tid();
   const auto* state = process.current_state(main);
   if (state == nullptr || process.waits_for_gil(main) || !c.graph.main_gets_gil()) return std::nullopt;
+  if (date_decides(c, main)) return std::nullopt;
   std::uint64_t waits = main;
   auto proof = thread_proof(c, main);
   // A main thread on a lock (join, Event.wait) waits for its other threads: it is as idle as they are.
   if (!proof && c.graph.waiting(main).waker == Waker::none && process.loop_of(main) == nullptr) {
     for (auto tid : c.graph.alive_besides(main)) {
       const auto& waiting = c.graph.waiting(tid);
-      if (waiting.waker == Waker::timer && !has_near_date(waiting)) continue;
+      if (waiting.waker == Waker::timer && (!has_near_date(waiting) || !waiting.wakes_in_ms)) continue;
       proof = thread_proof(c, tid);
       if (!proof) continue;
       waits = tid;
@@ -78,6 +87,8 @@ std::optional<Finding> idle_by_design(const Case& c) {
     }
   }
   if (!proof) return std::nullopt;
+  // Whether it is stopped, and what it does with signals, was not read.
+  if (!process.facts().kernel.process.state) proof->confidence = std::max(proof->confidence, Confidence::likely);
   auto finding = make_finding("N3", "idle-by-design", proof->confidence);
   const auto label = process.thread_label(waits);
   finding.summary =

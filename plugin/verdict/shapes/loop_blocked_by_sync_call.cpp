@@ -12,9 +12,16 @@ using facts::WaitKind;
 // Shorter blocking calls are a nuisance, not a hang; the deadline of the call itself is read, so this is no guess.
 constexpr double kLongMs = 1000;
 
+// After a fork the child has the parent's loop on its stack, but does not run it. Where the descriptors are not known,
+// a loop that has handlers for signals but not the wakeup fd that these need was left that way by such a child.
+bool may_be_inherited(const Process& process, const facts::LoopFacts& loop) {
+  return !process.facts().kernel.fds_known && !loop.signal_handlers.empty() && process.python().signals.wakeup_fd == -1;
+}
+
 bool matches(const Case& c, const facts::LoopFacts& loop, Confidence& confidence) {
   const auto& process = c.process;
-  if (loop.in_selector || !loop.user_frame || process.is_inherited(loop)) return false;
+  if (loop.in_selector || !loop.user_frame || process.is_inherited(loop) || may_be_inherited(process, loop))
+    return false;
   const auto* thread = process.thread(loop.tid);
   if (thread == nullptr || thread->wait.kind == WaitKind::none || thread->wait.kind == WaitKind::unknown) return false;
   if (process.waits_for_gil(loop.tid)) return false;  // it would run if it got the GIL: S1, G3 or N2

@@ -1,17 +1,9 @@
-// The parts of the LLDB host that need no LLDB: pages, the registers in core notes, LLDB's version.
-#include <cstring>
-#include <elf.h>
-#include <filesystem>
-#include <fstream>
+// The parts of the LLDB host that need no LLDB: pages, LLDB's version.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <string>
-#include <sys/procfs.h>
-#include <sys/user.h>
-#include <unistd.h>
 #include <vector>
 
-#include "hosts/lldb/core_registers.h"
 #include "hosts/lldb/page_cache.h"
 #include "hosts/lldb/version.h"
 
@@ -72,97 +64,6 @@ TEST(PageCacheTest, PassesOnThatTheProcessEnded) {
   auto read = cache.read(RemoteAddr(kPage), std::span(&byte, 1));
   ASSERT_FALSE(read.ok());
   EXPECT_EQ(read.error().kind, ErrorKind::no_such_process);
-}
-
-template <typename T>
-void append(std::string& out, const T& value) {
-  out.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
-void append_status(std::string& notes, int tid, std::int64_t syscall, std::uint64_t first_argument) {
-  prstatus_t status{};
-  user_regs_struct regs{};
-  regs.orig_rax = static_cast<unsigned long long>(syscall);
-  regs.rdi = first_argument;
-  regs.rip = 0x1000u + static_cast<unsigned>(tid);
-  status.pr_pid = tid;
-  std::memcpy(&status.pr_reg, &regs, sizeof regs);
-  append(notes, Elf64_Nhdr{5, sizeof status, NT_PRSTATUS});
-  notes.append("CORE\0\0\0", 8);
-  append(notes, status);
-}
-
-std::string core_of(const std::string& notes) {
-  Elf64_Ehdr header{};
-  std::memcpy(header.e_ident, ELFMAG, SELFMAG);
-  header.e_ident[EI_CLASS] = ELFCLASS64;
-  header.e_ident[EI_DATA] = ELFDATA2LSB;
-  header.e_ident[EI_VERSION] = EV_CURRENT;
-  header.e_type = ET_CORE;
-  header.e_machine = EM_X86_64;
-  header.e_version = EV_CURRENT;
-  header.e_phoff = sizeof header;
-  header.e_ehsize = sizeof header;
-  header.e_phentsize = sizeof(Elf64_Phdr);
-  header.e_phnum = 1;
-  Elf64_Phdr segment{};
-  segment.p_type = PT_NOTE;
-  segment.p_offset = sizeof header + sizeof segment;
-  segment.p_filesz = notes.size();
-  std::string core;
-  append(core, header);
-  append(core, segment);
-  return core + notes;
-}
-
-class CoreRegisters : public ::testing::Test {
- protected:
-  CoreRegisters() {
-    char name[] = "/tmp/hang-core-XXXXXX";
-    close(mkstemp(name));
-    path_ = name;
-  }
-  ~CoreRegisters() override { std::filesystem::remove(path_); }
-  auto read(const std::string& bytes) {
-    std::ofstream(path_, std::ios::binary) << bytes;
-    return read_core_registers(path_);
-  }
-  std::string path_;
-};
-
-TEST_F(CoreRegisters, SaysWhatEachThreadAskedOfTheKernel) {
-  std::string notes;
-  append_status(notes, 71, 202, 0x7f0000001000);  // futex
-  append_status(notes, 72, -1, 5);                // user mode
-  append_status(notes, 73, -239, 5);              // an interrupt leaves the complement of its vector
-  auto registers = read(core_of(notes));
-  ASSERT_TRUE(registers.ok()) << registers.error().message;
-  ASSERT_EQ(registers->size(), 3u);
-  EXPECT_EQ(registers->at(71).syscall, 202);
-  EXPECT_EQ(registers->at(71).args[0], 0x7f0000001000u);
-  EXPECT_EQ(registers->at(71).pc, 0x1000u + 71);
-  EXPECT_EQ(registers->at(72).syscall, -1);
-  EXPECT_EQ(registers->at(73).syscall, -1);
-}
-
-TEST_F(CoreRegisters, SurvivesTruncation) {
-  std::string notes;
-  append_status(notes, 71, 202, 1);
-  append_status(notes, 72, 232, 1);
-  const std::string core = core_of(notes);
-  for (std::size_t size = 0; size < core.size(); size += 7) {
-    auto registers = read(core.substr(0, size));
-    if (registers.ok()) {
-      EXPECT_TRUE(registers->empty()) << size;
-    }
-  }
-  EXPECT_EQ(read(core)->size(), 2u);
-}
-
-TEST_F(CoreRegisters, RefusesOtherFiles) {
-  EXPECT_EQ(read_core_registers("/nowhere").error().kind, ErrorKind::io);
-  EXPECT_EQ(read_core_registers("/proc/self/exe").error().kind, ErrorKind::io);
-  EXPECT_EQ(read("no core").error().kind, ErrorKind::io);
 }
 
 TEST(Version, IsReadFromLldbsOwnWords) {

@@ -1,0 +1,157 @@
+#include "hosts/core/core_target.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "hosts/core/core_file.h"
+#include "hosts/core/core_modules.h"
+#include "hosts/core/decompress.h"
+#include "hosts/native/unwinder.h"
+#include "target/symbol_files.h"
+
+namespace hang::core {
+namespace {
+
+class CoreTarget final : public Target {
+ public:
+  CoreTarget(std::unique_ptr<CoreFile> file, const CoreOptions& options, std::optional<std::string> flaw)
+      : file_(std::move(file)), found_(find_modules(*file_, options)), flaw_(std::move(flaw)) {}
+
+  [[nodiscard]] TargetKind kind() const override { return TargetKind::core; }
+  [[nodiscard]] std::uint64_t pid() const override { return file_->notes().pid; }
+  [[nodiscard]] bool local() const override { return false; }
+  [[nodiscard]] bool stopped_by_host() const override { return false; }
+  [[nodiscard]] std::uint64_t stop_id() const override { return 0; }
+  TargetProcess process() override { return file_->notes().process; }
+  std::vector<TargetFlaw> flaws() override;
+
+  Result<std::size_t> read(RemoteAddr address, std::span<std::byte> out) override;
+  Result<std::vector<Module>> modules() override { return found_.modules; }
+  Result<std::vector<TargetThread>> threads() override { return file_->notes().threads; }
+  Result<RemoteAddr> symbol(const Module& module, std::string_view name) override {
+    return symbols_.symbol(module, name);
+  }
+  Result<MemberLayout> member(std::string_view type, std::string_view path) override;
+  Result<CodeSymbol> code_symbol(RemoteAddr pc) override { return symbols_.code_symbol(found_.modules, pc); }
+  Result<std::vector<StackFrame>> native_stack(std::uint64_t tid) override;
+
+ private:
+  std::size_t read_program(std::uint64_t address, std::span<std::byte> out);
+
+  std::unique_ptr<CoreFile> file_;
+  CoreModules found_;
+  std::optional<std::string> flaw_;  // of the compressed file that it was unpacked from
+  SymbolFiles symbols_{
+      [this](std::uint64_t address, std::span<std::byte> out) { return read(RemoteAddr(address), out).value_or(0); }};
+  std::unique_ptr<native::Unwinder> unwinder_;  // made when first asked for
+};
+
+// Memory that the core leaves out because it is as in the file: only of a file that is the one that was mapped, and
+// never of what is writable there, nor of what the dynamic linker wrote before it made it read-only (PT_GNU_RELRO lies
+// in a writable segment of the file).
+std::size_t CoreTarget::read_program(std::uint64_t address, std::span<std::byte> out) {
+  const CoreSegment* segment_in_core = file_->segment_at(address);
+  const Module* module = module_of(found_.modules, RemoteAddr(address));
+  const MappedFile* mapped = file_->mapped_at(address);
+  if (mapped == nullptr || module == nullptr || module->open_path.empty()) return 0;
+  if (segment_in_core != nullptr && segment_in_core->writable) return 0;
+  auto file = symbols_.open(*module);
+  if (!file) return 0;
+  const std::uint64_t at = address - module->load_bias.raw();
+  for (const ElfSegment& segment : (*file)->segments()) {
+    if (segment.writable || at < segment.address || at - segment.address >= segment.file_size) continue;
+    const auto wanted =
+        std::min({std::uint64_t{out.size()}, segment.file_size - (at - segment.address), mapped->end - address});
+    return (*file)->read(at, out.first(wanted)) ? wanted : 0;
+  }
+  return 0;
+}
+
+Result<std::size_t> CoreTarget::read(RemoteAddr address, std::span<std::byte> out) {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const auto at = address.plus(done);
+    if (!at) break;
+    std::size_t count = file_->read(at->raw(), out.subspan(done));
+    if (count == 0) count = read_program(at->raw(), out.subspan(done));
+    if (count == 0) break;
+    done += count;
+  }
+  if (done == 0 && !out.empty()) return Error{ErrorKind::unreadable, "the core does not have this memory", address};
+  return done;
+}
+
+Result<MemberLayout> CoreTarget::member(std::string_view type, std::string_view path) {
+  return Error{
+      ErrorKind::no_symbols, "the native host reads no debug information", {}, fmt::format("{}.{}", type, path)};
+}
+
+Result<std::vector<StackFrame>> CoreTarget::native_stack(std::uint64_t tid) {
+  const auto& threads = file_->notes().threads;
+  const auto thread = std::find_if(threads.begin(), threads.end(), [&](const auto& t) { return t.tid == tid; });
+  if (thread == threads.end() || !thread->registers)
+    return Error{ErrorKind::no_symbols, fmt::format("the core has no registers of thread {}", tid)};
+  if (!unwinder_)
+    unwinder_ = std::make_unique<native::Unwinder>(found_.modules, [this](std::uint64_t address, std::uint64_t& word) {
+      return read(RemoteAddr(address), std::as_writable_bytes(std::span(&word, 1))).value_or(0) == sizeof word;
+    });
+  auto frames = unwinder_->walk(tid, thread->registers->pc, thread->registers->sp);
+  if (!frames) return frames.error();
+  std::vector<StackFrame> stack;
+  // A return address may be that of the next function, after a call that does not return: the call is before it.
+  for (const auto address : *frames)
+    stack.push_back({address, symbols_.function_begin(found_.modules, RemoteAddr(address - (stack.empty() ? 0 : 1)))});
+  return stack;
+}
+
+// "a, b, c and 4 more"
+std::string some_of(const std::vector<std::string>& names) {
+  constexpr std::size_t kMost = 3;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), kMost); ++i) text += (i == 0 ? "" : ", ") + names[i];
+  return names.size() > kMost ? fmt::format("{} and {} more", text, names.size() - kMost) : text;
+}
+
+std::vector<TargetFlaw> CoreTarget::flaws() {
+  std::vector<TargetFlaw> list;
+  const auto& flaws = file_->flaws();
+  if (flaw_) list.push_back({"memory", *flaw_});
+  if (flaws.missing > 0)
+    list.push_back({"memory", fmt::format("the core is cut off: {} bytes are missing", flaws.missing)});
+  if (flaws.overlapping) list.push_back({"memory", "segments of the core overlap; the first one was believed"});
+  if (file_->notes().incomplete) list.push_back({"threads and files", *file_->notes().incomplete});
+  if (!found_.foreign.empty())
+    list.push_back({"symbols of " + some_of(found_.foreign),
+                    "what has that name here is another build (another build id): name the right one with --exe or "
+                    "--sysroot"});
+  if (!found_.absent.empty())
+    list.push_back(
+        {"symbols of " + some_of(found_.absent), "the file is not here: name where it is with --exe or --sysroot"});
+  if (!found_.unproven.empty())
+    list.push_back({"whether the files are those that the process ran with: " + some_of(found_.unproven),
+                    "the core does not have their build ids; they fit by the layout of their segments"});
+  return list;
+}
+
+Result<std::unique_ptr<CoreFile>> open_file(const std::string& path, std::optional<std::string>& flaw) {
+  const auto compression = compression_of(path);
+  if (compression == Compression::none) return CoreFile::open(path);
+  auto unpacked = unpack(path, compression);
+  if (!unpacked) return unpacked.error();
+  flaw = std::move(unpacked->flaw);
+  return CoreFile::open_fd(unpacked->fd, path);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Target>> open_core(const CoreOptions& options) {
+  std::optional<std::string> flaw;
+  auto file = open_file(options.path, flaw);
+  if (!file) return file.error();
+  return std::unique_ptr<Target>(std::make_unique<CoreTarget>(std::move(*file), options, std::move(flaw)));
+}
+
+}  // namespace hang::core
