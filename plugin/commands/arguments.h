@@ -19,6 +19,17 @@ inline constexpr std::uint64_t kMaxPid = 4 * 1024 * 1024;
 enum class Format { text, json, dot, mermaid };
 enum class Color { automatic, always, never };
 
+// What only `hang batch` takes.
+struct BatchArguments {
+  std::vector<std::string> paths;
+  std::optional<unsigned> jobs;  // absent: as many as there are processors
+  double timeout_s = 60;
+  std::uint64_t memory_mib = 4096;
+  std::string shard;  // "2/4"
+  bool merge = false;
+  std::string database, page;
+};
+
 struct Arguments {
   std::optional<std::uint64_t> pid;   // -p
   std::string facts_file, save_file;  // "" = not given
@@ -26,6 +37,7 @@ struct Arguments {
   std::string source;                 // a bare PID or PATH
   std::string output;                 // -o
   bool with_core = false, tree = false;
+  BatchArguments batch;
   std::chrono::milliseconds interval{50};
   std::optional<int> assumed_minor;  // 11 of --assume-python 3.11
   Format format = Format::text;
@@ -37,7 +49,7 @@ struct Arguments {
 };
 
 // Which set of options a command takes.
-enum class OptionSet { report, graph, explain, help, snapshot, core_helper };
+enum class OptionSet { report, graph, explain, help, snapshot, core_helper, batch };
 
 // The options of a set, for help texts; hidden ones are left out.
 std::vector<OptionInfo> option_list(OptionSet set);

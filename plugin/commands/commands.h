@@ -17,6 +17,14 @@ struct CoreSource {
   std::string path, executable, sysroot;
 };
 
+// What a command produced. Hosts print `out` and `err` to where they belong and pass `exit_code` on.
+struct Output {
+  std::string out, err;
+  int exit_code = 0;  // 0 no hang, 1 a hang was named, 2 usage or target unreadable, 3 undetermined
+};
+
+struct Arguments;
+
 // What a host gives a command.
 struct Host {
   std::string name;  // "lldb", "cli"
@@ -28,15 +36,11 @@ struct Host {
   std::function<Result<std::unique_ptr<Target>>(const CoreSource& source)> open_core;
   // Writes a core of a live process without stopping it; null where that cannot be done.
   std::function<Result<void>(std::uint64_t pid, const std::string& path)> write_core;
+  // `hang batch`; null in a debugger.
+  std::function<Output(const Arguments& arguments)> batch;
   // A debugger without a usable target: why, and what to do about it ("no process: attach to one ...").
   std::string no_target;
   report::Style style;  // color: what --color auto means here
-};
-
-// What a command produced. Hosts print `out` and `err` to where they belong and pass `exit_code` on.
-struct Output {
-  std::string out, err;
-  int exit_code = 0;  // 0 no hang, 1 a hang was named, 2 usage or target unreadable, 3 undetermined
 };
 
 struct OptionInfo {

@@ -69,6 +69,11 @@ Output run_help(const Command&, const Arguments& arguments, const Host& host) {
   return unknown_command(arguments.topic);
 }
 
+Output run_batch(const Command&, const Arguments& arguments, const Host& host) {
+  if (!host.batch) return failure(Error{ErrorKind::usage, "hang batch is for the command line"});
+  return host.batch(arguments);
+}
+
 Command declare(CommandInfo info, OptionSet options, decltype(Command::run) run) {
   info.options = option_list(options);
   return {std::move(info), options, run};
@@ -179,6 +184,19 @@ std::vector<Command> make_table() {
        {"hang core-helper 1234 -o /var/crash/core.1234"},
        {}},
       OptionSet::core_helper, run_core_helper));
+  table.push_back(declare(
+      {"batch",
+       "a folder of cores and snapshots as a table of causes",
+       "Classifies every core, snapshot and file of facts below the paths, in parallel, and prints one line for each "
+       "cause: how often, the shape, whether Ctrl-C gets through, the line to blame, first and last time, an example. "
+       "An item that crashes or holds up its reader, or cannot be read, costs one row with the reason. With -o a run "
+       "that was ended goes on where it was. The same input gives the same output.\n"
+       "The exit status is 0 if nothing hung, 1 if hangs were named and all was decided, 2 when the arguments or the "
+       "output files cannot be used, and 3 if anything is undetermined or has no verdict.",
+       {"hang batch /var/crash", "hang batch /var/crash -o results.jsonl --db results.db --html results.html",
+        "hang batch /var/crash --shard 1/4 -o part1.jsonl", "hang batch --merge part*.jsonl -o results.jsonl"},
+       {}},
+      OptionSet::batch, run_batch));
   table.push_back(declare({"help",
                            "the list of commands, or the help of one",
                            "Without an argument, lists the commands; with the name of one, explains it.",

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "commands/commands.h"
+#include "hosts/cli/batch_command.h"
 #include "hosts/core/core_target.h"
 #include "hosts/core/core_writer.h"
 #include "hosts/native/native_target.h"
@@ -52,6 +53,7 @@ int run(const std::vector<std::string>& args) {
   };
   host.write_core = hang::core::write_core;
   host.style = style_of_stdout();
+  host.batch = [&host](const hang::commands::Arguments& arguments) { return hang::cli::run_batch(arguments, host); };
   auto output = hang::commands::run(args, host);
   bool written = write_all(stdout, output.out);
   write_all(stderr, output.err);

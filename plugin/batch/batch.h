@@ -1,0 +1,23 @@
+// Batch: a directory of hangs becomes a table of causes.
+#pragma once
+
+#include "batch/groups.h"
+#include "batch/work_list.h"
+#include "batch/workers.h"
+
+namespace hang::batch {
+
+struct Options {
+  std::vector<std::string> paths;
+  Shard shard;
+  Limits limits;
+  bool merge = false;          // the paths are results of other runs; nothing is classified
+  std::string results;         // JSON Lines, resumed if they are there; "" = not kept
+  std::string database, page;  // "" = not written
+  bool progress = false;
+};
+
+// Errors: `io`, `usage`. The rows are complete then, or the results say how far it came.
+Result<Rows> run(const Options& options, const IsItem& is_item, const Classify& classify);
+
+}  // namespace hang::batch
