@@ -38,7 +38,7 @@ td.count i { display: block; height: 4px; background: var(--bar); border-radius:
 code { font: 13px/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 .hang { color: var(--hang); } .idle { color: var(--idle); } .unsure { color: var(--unsure); }
 .shape { font-weight: 600; white-space: nowrap; } details { color: var(--soft); } summary { cursor: pointer; }
-td.time { white-space: nowrap; color: var(--soft); font-variant-numeric: tabular-nums; }
+.nw { white-space: nowrap; } td.time { white-space: nowrap; color: var(--soft); font-variant-numeric: tabular-nums; }
 @media (max-width: 800px) {
   thead { display: none; } table, tbody, tr, td { display: block; width: 100%; }
   tr { border: 1px solid var(--line); border-radius: 8px; padding: 8px 12px; margin-bottom: 12px; box-sizing: border-box; }
@@ -83,7 +83,7 @@ std::string page_html(const std::vector<Group>& groups, const Rows& rows) {
   std::string html = kHead;
   html += fmt::format(
       "<h1>Why they hang</h1><p class=\"sum\">{} looked at, {} hung, {} not decided or not readable, {} causes.</p>\n"
-      "<table><thead><tr><th>count</th><th>shape</th><th>Ctrl-C</th><th>blame</th><th>first (UTC)</th><th>last "
+      "<table><thead><tr><th>count</th><th>shape</th><th class=\"nw\">Ctrl-C</th><th>blame</th><th>first (UTC)</th><th>last "
       "(UTC)</th>"
       "<th>example</th></tr></thead><tbody>\n",
       rows.size(), hangs, unsure, groups.size());
