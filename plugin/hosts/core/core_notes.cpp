@@ -28,6 +28,7 @@ ThreadRegisters registers_of(const prstatus_t& status) {
   out.syscall = number < 0 ? -1 : number;
   const std::uint64_t args[6] = {regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9};
   std::memcpy(out.args, args, sizeof args);
+  out.result = static_cast<std::int64_t>(regs.rax);
   return out;
 }
 

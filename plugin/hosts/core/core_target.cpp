@@ -86,6 +86,9 @@ Result<std::size_t> CoreTarget::read(RemoteAddr address, std::span<std::byte> ou
   return done;
 }
 
+// After an earlier stop (a debugger's, SIGSTOP) a wait goes on as restart_syscall; which one it was, the code tells.
+constexpr std::int64_t kRestartSyscall = 219;
+
 // A minidump does not tell the number. A thread that was interrupted in a system call stands behind the instruction
 // that made it, with what the kernel left for the restart in rax (ERESTARTSYS and its kin, include/linux/errno.h); the
 // number is in the instruction before, where that is `mov $NUMBER, %eax`.
@@ -108,7 +111,8 @@ void CoreTarget::infer_syscall(ThreadRegisters& registers) {
 Result<std::vector<TargetThread>> CoreTarget::threads() {
   std::vector<TargetThread> threads = file_->notes().threads;
   for (TargetThread& thread : threads)
-    if (thread.registers && !thread.registers->syscall_known) infer_syscall(*thread.registers);
+    if (thread.registers && (!thread.registers->syscall_known || thread.registers->syscall == kRestartSyscall))
+      infer_syscall(*thread.registers);
   return threads;
 }
 
