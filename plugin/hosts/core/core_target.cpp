@@ -82,7 +82,12 @@ Result<std::size_t> CoreTarget::read(RemoteAddr address, std::span<std::byte> ou
     if (count == 0) break;
     done += count;
   }
-  if (done == 0 && !out.empty()) return Error{ErrorKind::unreadable, "the core does not have this memory", address};
+  if (done == 0 && !out.empty()) {
+    const bool cut_off = file_->flaws().missing > 0;
+    return Error{ErrorKind::unreadable,
+                 cut_off ? "the core is cut off and does not have this memory" : "the core does not have this memory",
+                 address};
+  }
   return done;
 }
 
