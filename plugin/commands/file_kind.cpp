@@ -18,10 +18,12 @@ using namespace std::string_view_literals;
 constexpr std::array kCoreMagics{
     "\x7f"
     "ELF"sv,
-    "\x28\xb5\x2f\xfd"sv, "\x04\x22\x4d\x18"sv,
+    "\x28\xb5\x2f\xfd"sv,
+    "\x04\x22\x4d\x18"sv,
     "\xfd"
     "7zXZ"sv,
-    "\x1f\x8b"sv};
+    "\x1f\x8b"sv,
+    "MDMP"sv};
 
 }  // namespace
 

@@ -15,7 +15,8 @@
 namespace hang::commands {
 namespace {
 
-// What the kernel knew of a core's process, in a file beside it. A compressed core may have it under either name.
+// What the kernel knew of a core's process, in a file beside it. A compressed core may have it under either name;
+// that of a snapshot is in its folder.
 std::optional<std::string> sidecar_of(const std::string& core) {
   const auto slash = core.rfind('/'), dot = core.rfind('.');
   const bool has_suffix = dot != std::string::npos && (slash == std::string::npos || dot > slash);
@@ -23,6 +24,8 @@ std::optional<std::string> sidecar_of(const std::string& core) {
     const std::string path = name + kSidecarSuffix;
     if (access(path.c_str(), F_OK) == 0) return path;
   }
+  const std::string folder = slash == std::string::npos ? "." : core.substr(0, slash);
+  if (is_snapshot(folder) && core.ends_with(kCoreName)) return folder + "/" + kFactsName;
   return std::nullopt;
 }
 

@@ -31,6 +31,7 @@ struct ThreadRegisters {
   std::int64_t syscall = -1;                   // orig_rax; -1 = not in a system call
   bool syscall_known = true;                   // false: pc and sp only; the others say nothing
   std::uint64_t args[6] = {0, 0, 0, 0, 0, 0};  // rdi rsi rdx r10 r8 r9
+  std::int64_t result = 0;                     // rax; what the kernel left there, where the number is not known
 };
 
 struct TargetThread {

@@ -145,6 +145,26 @@ TEST(BadInput, FactsThatAreNotFacts) {
   std::filesystem::remove(file);
 }
 
+TEST(BadInput, CoresThatAreNone) {
+  const std::string file = testing::TempDir() + "hang_no_core_" + std::to_string(getpid());
+  const auto refused = [&](const std::string& bytes, const std::string& words) {
+    std::ofstream(file, std::ios::trunc) << bytes;
+    expect_refusal(run_command({HANG_BINARY, "classify", "--core", file}), words);
+  };
+  refused("", "empty");
+  refused("no core at all, however long it may be, and it is longer than an ELF header", "not an ELF file");
+  refused(std::string("\x7f"
+                      "ELF\x02\x01\x01",
+                      7),
+          "cut off");
+  expect_refusal(run_command({HANG_BINARY, "classify", "--core", "/nonexistent/core"}), "/nonexistent/core");
+  expect_refusal(run_command({HANG_BINARY, "classify", "--core", HANG_BINARY}), "not a core");
+  expect_refusal(run_command({HANG_BINARY, "classify", "/tmp"}), "no snapshot");
+  expect_refusal(run_command({HANG_BINARY, "classify", HANG_BINARY, "--core", file}), "name one source");
+  expect_refusal(run_command({HANG_BINARY, "classify", "-p", "1", "--sysroot", "/"}), "cores");
+  std::filesystem::remove(file);
+}
+
 // A CPython without a layout is refused by name, in both hosts.
 class UnsupportedPython : public testing::TestWithParam<CPython> {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(UnsupportedPython);

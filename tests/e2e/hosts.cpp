@@ -65,6 +65,12 @@ Report classify_core_in_lldb(const std::string& executable, const std::string& c
   return run_lldb(before, {});
 }
 
+CommandResult save_core_in_lldb(pid_t pid, const std::string& core) {
+  return run_command({lldb(), "-b", "--no-lldbinit", "-o", "settings set target.preload-symbols false", "-o",
+                      "process attach -p " + std::to_string(pid), "-o", "process save-core --style full '" + core + "'",
+                      "-o", "detach"});
+}
+
 std::optional<nlohmann::json> find_json(const std::string& text, std::size_t from) {
   const std::size_t start = text.find('{', from);
   if (start == std::string::npos) return std::nullopt;

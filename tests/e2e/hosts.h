@@ -26,6 +26,9 @@ Report classify_in_lldb(pid_t pid);
 // `root`: "", or the root file system that the libraries of the core's process are in.
 Report classify_core_in_lldb(const std::string& executable, const std::string& core, const std::string& root = "");
 
+// LLDB's own core of a live process, a minidump.
+CommandResult save_core_in_lldb(pid_t pid, const std::string& core);
+
 // The first balanced JSON object at or after `from`.
 std::optional<nlohmann::json> find_json(const std::string& text, std::size_t from = 0);
 

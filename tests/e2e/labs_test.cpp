@@ -355,6 +355,30 @@ std::vector<Patient> core_patients() {
 
 INSTANTIATE_TEST_SUITE_P(Labs, CoreCli, testing::ValuesIn(core_patients()), patient_name);
 
+// LLDB's own cores: system calls are inferred there, so less may be known.
+class LldbCore : public CoreCli {
+ protected:
+  void SetUp() override {
+    if (const std::string why = why_no_lldb(); !why.empty()) GTEST_SKIP() << why;
+    CoreCli::SetUp();
+  }
+};
+
+TEST_P(LldbCore, SaysTheSameOrLess) {
+  const std::string core = folder_ + "/core.lldb";
+  const CommandResult saved = save_core_in_lldb(pid(), core);
+  if (!fs::exists(core)) GTEST_SKIP() << "this LLDB saves no cores: " << saved.err;
+  Expectation expected = expectation();
+  expected.ids.emplace_back("");
+  expected.ctrl_c.emplace_back("unknown");
+  expected.step.reset();
+  expect_verdict_of(core, expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(Labs, LldbCore,
+                         testing::ValuesIn(patients(one_of_each_minor(), [](const Lab& lab) { return lab.core; })),
+                         patient_name);
+
 // A snapshot of the process is as good as the process, and one beside a core fills in what a core cannot know.
 class Snapshot : public CoreCli {};
 

@@ -1,6 +1,7 @@
 #include "fuzz/core_input.h"
 
 #include <array>
+#include <cstdlib>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -18,7 +19,7 @@ bool try_core(std::span<const std::uint8_t> bytes) {
   std::array<std::byte, 64> out;
   for (const auto& segment : (*core)->segments())
     for (const std::uint64_t at : {segment.begin, segment.begin + segment.file_size - 1, segment.end - 1, segment.end})
-      (*core)->read(at, out);
+      if ((*core)->read(at, out) > out.size()) std::abort();
   core::find_modules(**core, {"core", "", "/nowhere"});
   return true;
 }
@@ -41,7 +42,15 @@ std::vector<std::string> core_seeds() {
   rich.list_files();
   overlapping.thread(71, 1);
   overlapping.segments = {{0x10000, std::string(64, 'a')}, {0x10020, std::string(64, 'b')}};
-  return {plain.build(), rich.build(), overlapping.build()};
+  // A minidump with a thread, its registers, memory and a map.
+  std::string dump;
+  append(dump, std::array<std::uint32_t, 8>{0x504d444d, 0xa793, 4, 32, 0, 0, 0, 0});
+  append(dump, std::array<std::uint32_t, 12>{7, 2, 80, 3, 52, 82, 9, 32, 134, 0x47670009, 50, 166});
+  append(dump, std::uint16_t{9});
+  append(dump, std::array<std::uint32_t, 13>{1, 71, 0, 0, 0, 0, 0, 0, 0, 0, 0, 256, 0});
+  append(dump, std::array<std::uint64_t, 4>{1, 216, 0x10000, 64});
+  dump += "00010000-00011000 r-xp 00000000 08:01 42 /nowhere\n" + std::string(256, 'm');
+  return {plain.build(), rich.build(), overlapping.build(), dump};
 }
 
 }  // namespace hang::test

@@ -11,6 +11,7 @@
 
 #include "hosts/core/core_notes.h"
 #include "hosts/core/file_bytes.h"
+#include "hosts/core/minidump.h"
 
 namespace hang::core {
 namespace {
@@ -69,6 +70,12 @@ Result<std::unique_ptr<CoreFile>> CoreFile::open_fd(int fd, const std::string& p
 Result<void> CoreFile::read_headers() {
   const FileBytes file(fd_, size_);
   if (size_ == 0) return refusal("is empty");
+  if (is_minidump(file)) {
+    if (auto done = read_minidump(file, segments_, notes_); !done) return refusal(done.error().message);
+    sort_segments();
+    if (notes_.threads.empty()) return refusal("has no list of threads");
+    return {};
+  }
   const auto header = file.value<Elf64_Ehdr>(0);
   if (!header) return refusal("is cut off in its ELF header, or is no ELF file");
   if (const auto why = why_not_core(*header); !why.empty()) return refusal(why);

@@ -50,8 +50,11 @@ std::vector<Mapping> mappings_of(const CoreFile& core) {
 // A file here that may be one that was mapped.
 class Candidate {
  public:
-  explicit Candidate(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+  explicit Candidate(const std::string& path) {
     struct stat status {};
+    // Asked before it is opened: the name comes out of the core, and opening a device may do something.
+    if (stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return;
+    fd_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd_ < 0 || fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode)) return;
     size_ = static_cast<std::uint64_t>(status.st_size);
     head_.resize(native::kHeadBytes);
@@ -74,7 +77,7 @@ class Candidate {
  private:
   [[nodiscard]] FileBytes bytes() const { return {fd_, size_}; }
 
-  int fd_;
+  int fd_ = -1;
   std::uint64_t size_ = 0;
   std::vector<std::byte> head_;
 };

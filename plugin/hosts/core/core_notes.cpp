@@ -28,6 +28,7 @@ ThreadRegisters registers_of(const prstatus_t& status) {
   out.syscall = number < 0 ? -1 : number;
   const std::uint64_t args[6] = {regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9};
   std::memcpy(out.args, args, sizeof args);
+  out.result = static_cast<std::int64_t>(regs.rax);
   return out;
 }
 
@@ -44,6 +45,7 @@ void NoteReader::incomplete(std::string why) {
 // Thousands of threads have tens of thousands of notes, each of which would be several reads.
 bool NoteReader::read(std::uint64_t offset, std::span<std::byte> out) {
   constexpr std::size_t kWindow = 64 << 10;
+  if (out.empty()) return true;
   if (out.size() > kWindow) return file_->read(offset, out);
   const bool inside = offset >= window_begin_ && offset - window_begin_ <= window_.size() &&
                       window_.size() - (offset - window_begin_) >= out.size();

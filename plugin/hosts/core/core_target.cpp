@@ -1,6 +1,7 @@
 #include "hosts/core/core_target.h"
 
 #include <algorithm>
+#include <cstring>
 #include <fmt/format.h>
 #include <optional>
 #include <utility>
@@ -30,7 +31,7 @@ class CoreTarget final : public Target {
 
   Result<std::size_t> read(RemoteAddr address, std::span<std::byte> out) override;
   Result<std::vector<Module>> modules() override { return found_.modules; }
-  Result<std::vector<TargetThread>> threads() override { return file_->notes().threads; }
+  Result<std::vector<TargetThread>> threads() override;
   Result<RemoteAddr> symbol(const Module& module, std::string_view name) override {
     return symbols_.symbol(module, name);
   }
@@ -39,6 +40,7 @@ class CoreTarget final : public Target {
   Result<std::vector<StackFrame>> native_stack(std::uint64_t tid) override;
 
  private:
+  void infer_syscall(ThreadRegisters& registers);
   std::size_t read_program(std::uint64_t address, std::span<std::byte> out);
 
   std::unique_ptr<CoreFile> file_;
@@ -80,8 +82,43 @@ Result<std::size_t> CoreTarget::read(RemoteAddr address, std::span<std::byte> ou
     if (count == 0) break;
     done += count;
   }
-  if (done == 0 && !out.empty()) return Error{ErrorKind::unreadable, "the core does not have this memory", address};
+  if (done == 0 && !out.empty()) {
+    const bool cut_off = file_->flaws().missing > 0;
+    return Error{ErrorKind::unreadable,
+                 cut_off ? "the core is cut off and does not have this memory" : "the core does not have this memory",
+                 address};
+  }
   return done;
+}
+
+// After an earlier stop (a debugger's, SIGSTOP) a wait goes on as restart_syscall; which one it was, the code tells.
+constexpr std::int64_t kRestartSyscall = 219;
+
+// A minidump does not tell the number. A thread that was interrupted in a system call stands behind the instruction
+// that made it, with what the kernel left for the restart in rax (ERESTARTSYS and its kin, include/linux/errno.h); the
+// number is in the instruction before, where that is `mov $NUMBER, %eax`.
+void CoreTarget::infer_syscall(ThreadRegisters& registers) {
+  constexpr std::int64_t kFirstRestart = -516, kLastRestart = -512, kInterrupted = -4;
+  constexpr std::uint8_t kMoveToEax = 0xb8, kSyscall[2] = {0x0f, 0x05};
+  std::uint8_t code[7] = {};
+  if (registers.pc < sizeof code ||
+      !read_exact(*this, RemoteAddr(registers.pc - sizeof code), std::as_writable_bytes(std::span(code))))
+    return;
+  const bool restarts =
+      (registers.result >= kFirstRestart && registers.result <= kLastRestart) || registers.result == kInterrupted;
+  if (!restarts || code[0] != kMoveToEax || code[5] != kSyscall[0] || code[6] != kSyscall[1]) return;
+  std::uint32_t number = 0;
+  std::memcpy(&number, code + 1, sizeof number);
+  registers.syscall = number;
+  registers.syscall_known = true;
+}
+
+Result<std::vector<TargetThread>> CoreTarget::threads() {
+  std::vector<TargetThread> threads = file_->notes().threads;
+  for (TargetThread& thread : threads)
+    if (thread.registers && (!thread.registers->syscall_known || thread.registers->syscall == kRestartSyscall))
+      infer_syscall(*thread.registers);
+  return threads;
 }
 
 Result<MemberLayout> CoreTarget::member(std::string_view type, std::string_view path) {
