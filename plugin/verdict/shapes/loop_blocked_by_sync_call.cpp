@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "facts/names.h"
+#include "verdict/inherited_loop.h"
 #include "verdict/shapes/shape.h"
 
 namespace hang::verdict {
@@ -11,16 +12,6 @@ using facts::WaitKind;
 
 // Shorter blocking calls are a nuisance, not a hang; the deadline of the call itself is read, so this is no guess.
 constexpr double kLongMs = 1000;
-
-// After a fork the child has the parent's loop on its stack, but does not run it. Where the descriptors are not known,
-// a loop that has handlers for signals but not the wakeup fd that these need was left that way by such a child; up to
-// 3.11 the child keeps even that (3.12 resets it: gh-66285, Lib/asyncio/events.py).
-bool may_be_inherited(const Process& process, const facts::LoopFacts& loop) {
-  constexpr std::uint32_t kResetsAfterFork = 0x030c0000;
-  const auto& python = process.python();
-  return !process.facts().kernel.fds_known && !loop.signal_handlers.empty() &&
-         (python.signals.wakeup_fd == -1 || python.hexversion < kResetsAfterFork);
-}
 
 bool matches(const Case& c, const facts::LoopFacts& loop, Confidence& confidence) {
   const auto& process = c.process;
