@@ -368,6 +368,9 @@ TEST_P(LldbCore, SaysTheSameOrLess) {
   const std::string core = folder_ + "/core.lldb";
   const CommandResult saved = save_core_in_lldb(pid(), core);
   if (!fs::exists(core)) GTEST_SKIP() << "this LLDB saves no cores: " << saved.err;
+  const CommandResult tried = run_command({HANG_BINARY, "gil", core});
+  if (tried.exit_code == 2 && tried.err.find("less memory than its list says") != std::string::npos)
+    GTEST_SKIP() << "LLDB wrote less than it says";
   Expectation expected = expectation();
   expected.ids.emplace_back("");
   expected.ctrl_c.emplace_back("unknown");

@@ -56,6 +56,9 @@ class Reader {
 
   void read(const Stream& stream);
   [[nodiscard]] bool amd64() const { return amd64_; }
+  // The ranges of Memory64List lie one behind the other, without offsets. LLDB 22 writes fewer bytes of a range that it
+  // cannot read to its end than the list says, and then every later range is elsewhere.
+  [[nodiscard]] bool shifted() const { return shifted_; }
 
  private:
   void read_threads(const Stream& stream);
@@ -71,7 +74,7 @@ class Reader {
   const FileBytes* file_;
   std::vector<CoreSegment>* segments_;
   CoreNotes* notes_;
-  bool amd64_ = false;
+  bool amd64_ = false, shifted_ = false;
 };
 
 void Reader::add(std::uint64_t begin, std::uint64_t size, std::uint64_t offset) {
@@ -125,6 +128,7 @@ void Reader::read_memory64(const Stream& stream) {
     if (head.offset + range->size < head.offset) return;  // they wrap around
     head.offset += range->size;
   }
+  shifted_ = head.offset > file_->size();
 }
 
 void Reader::read_auxv(const Stream& stream) {
@@ -182,6 +186,11 @@ Result<void> read_minidump(const FileBytes& file, std::vector<CoreSegment>& segm
   Reader reader(file, segments, notes);
   for (const Stream& stream : streams) reader.read(stream);
   if (!reader.amd64()) return Error{ErrorKind::io, "is a minidump of another machine; only x86-64 is read"};
+  if (reader.shifted())
+    return Error{
+        ErrorKind::io,
+        "has less memory than its list says: it is cut off, or its writer left some out, and where the rest is "
+        "is not certain"};
   return {};
 }
 

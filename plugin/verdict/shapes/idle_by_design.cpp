@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "facts/names.h"
+#include "verdict/inherited_loop.h"
 #include "verdict/loop_wait.h"
 #include "verdict/shapes/shape.h"
 
@@ -72,6 +73,10 @@ std::optional<Finding> idle_by_design(const Case& c) {
   const auto* state = process.current_state(main);
   if (state == nullptr || process.waits_for_gil(main) || !c.graph.main_gets_gil()) return std::nullopt;
   if (date_decides(c, main)) return std::nullopt;
+  // Asleep below a loop that is its parent's or its own: idle, or blocked, or deaf to Ctrl-C (L3, S4).
+  if (const auto* loop = process.loop_of(main);
+      loop != nullptr && !loop->in_selector && may_be_inherited(process, *loop))
+    return std::nullopt;
   std::uint64_t waits = main;
   auto proof = thread_proof(c, main);
   // A main thread on a lock (join, Event.wait) waits for its other threads: it is as idle as they are.

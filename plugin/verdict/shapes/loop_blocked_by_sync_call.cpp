@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "facts/names.h"
+#include "verdict/inherited_loop.h"
 #include "verdict/shapes/shape.h"
 
 namespace hang::verdict {
@@ -11,12 +12,6 @@ using facts::WaitKind;
 
 // Shorter blocking calls are a nuisance, not a hang; the deadline of the call itself is read, so this is no guess.
 constexpr double kLongMs = 1000;
-
-// After a fork the child has the parent's loop on its stack, but does not run it. Where the descriptors are not known,
-// a loop that has handlers for signals but not the wakeup fd that these need was left that way by such a child.
-bool may_be_inherited(const Process& process, const facts::LoopFacts& loop) {
-  return !process.facts().kernel.fds_known && !loop.signal_handlers.empty() && process.python().signals.wakeup_fd == -1;
-}
 
 bool matches(const Case& c, const facts::LoopFacts& loop, Confidence& confidence) {
   const auto& process = c.process;
