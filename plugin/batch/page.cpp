@@ -83,7 +83,8 @@ std::string page_html(const std::vector<Group>& groups, const Rows& rows) {
   std::string html = kHead;
   html += fmt::format(
       "<h1>Why they hang</h1><p class=\"sum\">{} looked at, {} hung, {} not decided or not readable, {} causes.</p>\n"
-      "<table><thead><tr><th>count</th><th>shape</th><th class=\"nw\">Ctrl-C</th><th>blame</th><th>first (UTC)</th><th>last "
+      "<table><thead><tr><th>count</th><th>shape</th><th class=\"nw\">Ctrl-C</th><th>blame</th><th>first "
+      "(UTC)</th><th>last "
       "(UTC)</th>"
       "<th>example</th></tr></thead><tbody>\n",
       rows.size(), hangs, unsure, groups.size());
