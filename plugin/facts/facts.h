@@ -164,6 +164,7 @@ struct UnixSocketFacts {
   std::optional<std::uint64_t> peer_inode;  // 0 = sock_diag says there is no peer
   std::vector<Holder> peer_holders;         // who has the other end open, this process included
   bool holders_complete = false;            // every process' fd table could be read
+  bool strangers_unread = false;            // every one but those of processes that are no relatives
   std::optional<std::uint64_t> rqueue;      // stream: unread bytes; listen: waiting connections
   std::optional<std::uint64_t> wqueue;
   std::optional<std::uint64_t> wmem_alloc, sndbuf, rcvbuf;  // bytes of kernel memory, not payload
@@ -188,6 +189,7 @@ struct PipeFacts {
   std::optional<std::uint64_t> unread, capacity;  // bytes; absent if not permitted to ask
   std::vector<Holder> readers, writers;           // this process included
   bool holders_complete = false;
+  bool strangers_unread = false;  // as for a unix socket
 };
 
 struct EpollWatch {

@@ -52,11 +52,11 @@ HANG_JSON(ChildFacts, pid, comm, state)
 HANG_JSON(ProcessFacts, state, ppid, pgrp, session, tty_nr, tpgid, tracer_pid, sig_ign, sig_cgt, shd_pnd, start_ticks,
           cmdline, children)
 HANG_JSON(Holder, pid, fd, comm, readable, writable)
-HANG_JSON(UnixSocketFacts, inode, type, state, path, peer_inode, peer_holders, holders_complete, rqueue, wqueue,
+HANG_JSON(UnixSocketFacts, inode, type, state, path, peer_inode, peer_holders, holders_complete, strangers_unread, rqueue, wqueue,
           wmem_alloc, sndbuf, rcvbuf, shutdown)
 HANG_JSON(InetSocketFacts, protocol, local, remote, state, rqueue, wqueue, peer_local, peer_holders, unaccepted,
           last_data_recv_ms, last_data_sent_ms, retransmits, keepalive)
-HANG_JSON(PipeFacts, inode, unread, capacity, readers, writers, holders_complete)
+HANG_JSON(PipeFacts, inode, unread, capacity, readers, writers, holders_complete, strangers_unread)
 HANG_JSON(EpollWatch, fd, events, inode)
 HANG_JSON(FdFacts, fd, type, target, inode, readable, writable, cloexec, unix_socket, inet, pipe, epoll, pid, timer_ms)
 HANG_JSON(NeighbourFacts, pid, comm, exists, process, threads, threads_known, fds, fds_known, moved, looked_ms,

@@ -228,6 +228,7 @@ void assign_pipe(const HolderSearch& search, const Pipes& pipes, FdFacts& fd) {
   // A FIFO may have other names in other mount namespaces.
   fd.pipe->holders_complete = fd.type == FdType::pipe && all_known(search, found);
   if (fd.readable == fd.writable || !(fd.readable ? fd.pipe->writers : fd.pipe->readers).empty()) return;
+  fd.pipe->strangers_unread = fd.type == FdType::pipe && !found.truncated && search.complete_but_strangers();
   // Nobody was found at the other end: whether that is so, the kernel has the last word.
   const auto state = pipes.find(fd.inode);
   std::optional<bool> somebody;
@@ -251,6 +252,8 @@ bool assign_holders(const HolderSearch& search, const LocalPeers& peers, const P
       fd.unix_socket->peer_holders = found.holders;
       // A peer that is open but in nobody's table is on its way in a message, or with somebody whom /proc hides.
       fd.unix_socket->holders_complete = !found.holders.empty() && all_known(search, found);
+      fd.unix_socket->strangers_unread =
+          !found.holders.empty() && !found.truncated && search.complete_but_strangers();
     } else if (fd.inet) {
       fd.inet->peer_holders = found.holders;
     }
