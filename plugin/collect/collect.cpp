@@ -9,7 +9,9 @@
 
 #include "collect/code_symbols.h"
 #include "collect/native_waits.h"
+#include "collect/neighbours.h"
 #include "collect/sidecar.h"
+#include "collect/subprocesses.h"
 #include "collect/waits.h"
 #include "collect/watcher.h"
 #include "cpython/python.h"
@@ -257,6 +259,8 @@ Result<Snapshot> Collector::read_once() {
   add_program_counters(target_, snapshot);
   read_python_waits(*python_, snapshot);
   loops::read_loops(*python_, snapshot);
+  read_subprocesses(*python_, snapshot);
+  if (target_.local()) read_neighbours(snapshot);
   return snapshot;
 }
 

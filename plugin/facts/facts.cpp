@@ -23,6 +23,10 @@ const FdFacts* Snapshot::fd(int number) const {
   return find(kernel.fds, [&](const auto& f) { return f.fd == number; });
 }
 
+const NeighbourFacts* Snapshot::neighbour(std::uint64_t pid) const {
+  return find(kernel.neighbours, [&](const auto& n) { return n.pid == pid; });
+}
+
 const Reading* Snapshot::reading(const std::string& key) const {
   return find(readings, [&](const auto& r) { return r.key == key; });
 }

@@ -164,6 +164,7 @@ struct UnixSocketFacts {
   std::optional<std::uint64_t> peer_inode;  // 0 = sock_diag says there is no peer
   std::vector<Holder> peer_holders;         // who has the other end open, this process included
   bool holders_complete = false;            // every process' fd table could be read
+  bool strangers_unread = false;            // every one but those of processes that are no relatives
   std::optional<std::uint64_t> rqueue;      // stream: unread bytes; listen: waiting connections
   std::optional<std::uint64_t> wqueue;
   std::optional<std::uint64_t> wmem_alloc, sndbuf, rcvbuf;  // bytes of kernel memory, not payload
@@ -177,6 +178,10 @@ struct InetSocketFacts {
   std::uint64_t rqueue = 0, wqueue = 0;
   bool peer_local = false;  // the other end is a socket of this machine
   std::vector<Holder> peer_holders;
+  bool unaccepted = false;  // that end waits in a listener's queue; peer_holders are the listener's
+  // TCP only (TCP_INFO, SO_KEEPALIVE): since the last data came and went, and the same segment sent again.
+  std::optional<std::uint64_t> last_data_recv_ms, last_data_sent_ms, retransmits;
+  std::optional<bool> keepalive;
 };
 
 struct PipeFacts {
@@ -184,6 +189,7 @@ struct PipeFacts {
   std::optional<std::uint64_t> unread, capacity;  // bytes; absent if not permitted to ask
   std::vector<Holder> readers, writers;           // this process included
   bool holders_complete = false;
+  bool strangers_unread = false;  // as for a unix socket
 };
 
 struct EpollWatch {
@@ -207,10 +213,27 @@ struct FdFacts {
   std::optional<std::uint64_t> timer_ms;  // type timerfd: until it fires; absent = disarmed
 };
 
+// Another process that matters to a wait of this one: it holds the other end of what a thread waits on, or its end is
+// waited for; or the same of one that matters. What its threads sleep in, and who holds the other ends of that.
+struct NeighbourFacts {
+  std::uint64_t pid = 0;
+  std::string comm;
+  bool exists = false;  // false: nobody has that number any more
+  ProcessFacts process;
+  std::vector<ThreadFacts> threads;  // the main one first
+  bool threads_known = false;        // all of them are there, and their system calls were read
+  std::vector<FdFacts> fds;          // those that its threads wait on
+  bool fds_known = false;
+  std::vector<std::uint64_t> moved;  // threads that ran between two looks
+  double looked_ms = 0;              // how far apart these were; 0 = there was one only
+  std::string why_unknown;           // "" if all was read
+};
+
 struct KernelFacts {
   ProcessFacts process;
   std::vector<FdFacts> fds;
   bool fds_known = false;  // false for a core: an empty list means nothing then
+  std::vector<NeighbourFacts> neighbours;
 };
 
 // --- CPython's view --------------------------------------------------------------------------------------------
@@ -265,6 +288,8 @@ struct ThreadStateFacts {
   std::optional<Polling> polling;
   std::optional<std::uint64_t> joins;  // thread_id of the threading.Thread whose end it waits for
   std::uint64_t pool = 0;              // work queue of the concurrent.futures pool whose worker it is; 0 = of none
+  std::optional<std::int64_t> child;   // pid of the Popen or multiprocessing.Process whose end, or output, it waits for
+  std::optional<bool> only_sleeps;     // the code of its frames names nothing but clocks, sleeps and plain data
 };
 
 struct InterpreterFacts {
@@ -379,8 +404,10 @@ struct TaskFacts {
   std::optional<bool> bounded;  // a timeout or a deadline is set around where it waits
   // A coroutine of it is inside `except` or `finally` with the cancellation (asyncio).
   std::optional<bool> handles_cancel;
-  std::optional<bool> shielded;     // trio: it is parked where a scope with shield=True keeps cancellation out
-  std::optional<bool> unstoppable;  // trio: it waits for a thread that may not be abandoned
+  std::optional<bool> shielded;       // trio: it is parked where a scope with shield=True keeps cancellation out
+  std::optional<bool> unstoppable;    // trio: it waits for a thread that may not be abandoned
+  std::optional<std::int64_t> child;  // pid of the subprocess whose output it reads to the end, or whose end it awaits
+  std::optional<bool> child_ended;    // the framework has its exit status
 };
 
 // A callback or the next step of a task, in the queue of an event loop.
@@ -472,6 +499,7 @@ struct PythonFacts {
   std::vector<LoopFacts> loops;
   std::vector<LockFacts> locks;  // that threads wait for, as far as they were looked for
   std::vector<AwaitedFacts> awaited;
+  std::vector<std::int64_t> exit_joins;  // children that the exit waits for: multiprocessing's, but for daemons
 };
 
 // --- what moved ------------------------------------------------------------------------------------------------
@@ -532,6 +560,7 @@ struct Snapshot {
 
   [[nodiscard]] const ThreadFacts* thread(std::uint64_t tid) const;
   [[nodiscard]] const FdFacts* fd(int number) const;
+  [[nodiscard]] const NeighbourFacts* neighbour(std::uint64_t pid) const;
   [[nodiscard]] const Reading* reading(const std::string& key) const;
   [[nodiscard]] const ThreadWatch* thread_watch(std::uint64_t tid) const;
   [[nodiscard]] const StateWatch* state_watch(std::uint64_t tstate) const;

@@ -52,19 +52,22 @@ HANG_JSON(ChildFacts, pid, comm, state)
 HANG_JSON(ProcessFacts, state, ppid, pgrp, session, tty_nr, tpgid, tracer_pid, sig_ign, sig_cgt, shd_pnd, start_ticks,
           cmdline, children)
 HANG_JSON(Holder, pid, fd, comm, readable, writable)
-HANG_JSON(UnixSocketFacts, inode, type, state, path, peer_inode, peer_holders, holders_complete, rqueue, wqueue,
-          wmem_alloc, sndbuf, rcvbuf, shutdown)
-HANG_JSON(InetSocketFacts, protocol, local, remote, state, rqueue, wqueue, peer_local, peer_holders)
-HANG_JSON(PipeFacts, inode, unread, capacity, readers, writers, holders_complete)
+HANG_JSON(UnixSocketFacts, inode, type, state, path, peer_inode, peer_holders, holders_complete, strangers_unread,
+          rqueue, wqueue, wmem_alloc, sndbuf, rcvbuf, shutdown)
+HANG_JSON(InetSocketFacts, protocol, local, remote, state, rqueue, wqueue, peer_local, peer_holders, unaccepted,
+          last_data_recv_ms, last_data_sent_ms, retransmits, keepalive)
+HANG_JSON(PipeFacts, inode, unread, capacity, readers, writers, holders_complete, strangers_unread)
 HANG_JSON(EpollWatch, fd, events, inode)
 HANG_JSON(FdFacts, fd, type, target, inode, readable, writable, cloexec, unix_socket, inet, pipe, epoll, pid, timer_ms)
-HANG_JSON(KernelFacts, process, fds, fds_known)
+HANG_JSON(NeighbourFacts, pid, comm, exists, process, threads, threads_known, fds, fds_known, moved, looked_ms,
+          why_unknown)
+HANG_JSON(KernelFacts, process, fds, fds_known, neighbours)
 HANG_JSON(FrameFacts, address, function, file, line, entry, instruction, handler)
 HANG_JSON(Polling, frame, what, sends, endless)
 HANG_JSON(LockHolder, tstate, frame)
 HANG_JSON(LockFacts, object, type, name, waiter, owner, held_by, named_by)
 HANG_JSON(ThreadStateFacts, address, interpreter, tid, thread_id, name, daemon, bound_gilstate, attached, drop_request,
-          frames, frames_complete, at_call, polling, joins, pool)
+          frames, frames_complete, at_call, polling, joins, pool, child, only_sleeps)
 HANG_JSON(InterpreterFacts, id, address, is_main, gil, own_gil, shares_main_gil, legacy, running_main, whence,
           finalizing)
 HANG_JSON(GilFacts, address, locked, last_holder, switch_number, interval_us, cond, cond_size, mutex, mutex_size,
@@ -74,7 +77,7 @@ HANG_JSON(SignalFacts, wakeup_fd, warn_on_full_buffer, is_tripped, tripped, sigi
 HANG_JSON(ParkedFacts, on, object, type, fd, writing, pid, items, limit, open_senders, open_receivers, available, tasks,
           any, could_end, searched)
 HANG_JSON(TaskFacts, object, name, main, system, frames, waits_on, waits_for_tasks, parked, parent, cancels, bounded,
-          handles_cancel, shielded, unstoppable)
+          handles_cancel, shielded, unstoppable, child, child_ended)
 HANG_JSON(QueuedFacts, object, what, file, line, task, cancelled)
 HANG_JSON(CancelScopeFacts, object, delivering, tasks)
 HANG_JSON(LoopFacts, kind, tid, tstate, interpreter, run_function, object, in_selector, user_frame, ready, queued,
@@ -82,7 +85,7 @@ HANG_JSON(LoopFacts, kind, tid, tstate, interpreter, run_function, object, in_se
           cancel_scopes, is_guest, host, stopping, closed, interrupt_pending, executor, wakers, wakers_searched)
 HANG_JSON(AwaitedFacts, waiter, frame, object, type, any, by, provider, task, seen)
 HANG_JSON(PythonFacts, version, hexversion, build, library, runtime, providers, finalizing, exit_closes_interpreters,
-          main_tid, interpreters, thread_states, gils, signals, loops, locks, awaited)
+          main_tid, interpreters, thread_states, gils, signals, loops, locks, awaited, exit_joins)
 HANG_JSON(NativeSample, symbol, module, count)
 HANG_JSON(ThreadWatch, tid, cpu_ns, voluntary_switches, involuntary_switches, reads, running_reads, wait_changed,
           samples, native)

@@ -2,7 +2,10 @@
 #include <chrono>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <string_view>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -175,6 +178,28 @@ Pipes read_pipes(const ProcDir& fds, const Borrower& borrower, Snapshot& snapsho
   return pipes;
 }
 
+// How long a TCP connection has been silent, which no table tells.
+void read_silence(const Borrower& borrower, Snapshot& snapshot) {
+  constexpr int kMost = 256;  // each costs three system calls
+  int left = kMost;
+  for (auto& fd : snapshot.kernel.fds) {
+    if (!fd.inet || fd.inet->state != "ESTABLISHED" || !fd.inet->protocol.starts_with("tcp") || left-- <= 0) continue;
+    const auto copy = borrower.borrow(fd.fd, fd.inode);
+    if (!copy) continue;
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (getsockopt(copy->get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+        size > offsetof(tcp_info, tcpi_last_data_recv) + sizeof info.tcpi_last_data_recv) {
+      fd.inet->last_data_recv_ms = info.tcpi_last_data_recv;
+      fd.inet->last_data_sent_ms = info.tcpi_last_data_sent;
+      fd.inet->retransmits = info.tcpi_retransmits;
+    }
+    int keepalive = 0;
+    size = sizeof keepalive;
+    if (getsockopt(copy->get(), SOL_SOCKET, SO_KEEPALIVE, &keepalive, &size) == 0) fd.inet->keepalive = keepalive != 0;
+  }
+}
+
 std::string socket_link(std::uint64_t inode) {
   return fmt::format("socket:[{}]", inode);
 }
@@ -203,6 +228,7 @@ void assign_pipe(const HolderSearch& search, const Pipes& pipes, FdFacts& fd) {
   // A FIFO may have other names in other mount namespaces.
   fd.pipe->holders_complete = fd.type == FdType::pipe && all_known(search, found);
   if (fd.readable == fd.writable || !(fd.readable ? fd.pipe->writers : fd.pipe->readers).empty()) return;
+  fd.pipe->strangers_unread = fd.type == FdType::pipe && !found.truncated && search.complete_but_strangers();
   // Nobody was found at the other end: whether that is so, the kernel has the last word.
   const auto state = pipes.find(fd.inode);
   std::optional<bool> somebody;
@@ -226,6 +252,7 @@ bool assign_holders(const HolderSearch& search, const LocalPeers& peers, const P
       fd.unix_socket->peer_holders = found.holders;
       // A peer that is open but in nobody's table is on its way in a message, or with somebody whom /proc hides.
       fd.unix_socket->holders_complete = !found.holders.empty() && all_known(search, found);
+      fd.unix_socket->strangers_unread = !found.holders.empty() && !found.truncated && search.complete_but_strangers();
     } else if (fd.inet) {
       fd.inet->peer_holders = found.holders;
     }
@@ -266,6 +293,7 @@ Result<void> read_fds(std::uint64_t pid, Snapshot& snapshot) {
   const Pipes pipes = read_pipes(*fds, borrower, snapshot);
   read_unix_fds(*process, borrower, snapshot);
   const LocalPeers peers = read_inet_fds(*process, snapshot);
+  read_silence(borrower, snapshot);
   find_holders(*process, pid, peers, pipes, snapshot);
   return {};
 }

@@ -28,6 +28,9 @@ struct Endpoint {
   auto operator<=>(const Endpoint&) const = default;
 };
 
+// 0.0.0.0 in that form; ::, for both families, is all zeros.
+constexpr std::array<std::uint8_t, 16> kAnyMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0};
+
 struct Row {
   Endpoint local, remote;
   bool udp = false;
@@ -92,7 +95,7 @@ Result<bool> read_table(const ProcDir& process, const char* protocol, std::vecto
     std::string_view line;
     while (lines.next(line)) {
       auto row = parse_row(line);
-      if (!row || row->inode == 0) continue;  // the heading; connections that no process holds any more
+      if (!row) continue;  // the heading
       if (rows.size() >= kMostSockets) return false;
       row->udp = std::string_view(protocol).starts_with("udp");
       rows.push_back(*row);
@@ -136,17 +139,51 @@ std::vector<Row> read_tables(const ProcDir& process, Snapshot& snapshot) {
   return rows;
 }
 
+auto key(const Row& row) {
+  return std::tie(row.udp, row.local, row.remote);
+}
+
+// A connection without an inode that is established was not accepted yet: the listener is who can act.
+const Row* listener_of(const Row& pending, const std::vector<const Row*>& rows) {
+  constexpr unsigned kListen = 10;
+  const auto found = std::find_if(rows.begin(), rows.end(), [&](const Row* row) {
+    const bool any =
+        std::all_of(row->local.address.begin(), row->local.address.end(), [](auto byte) { return !byte; }) ||
+        row->local == Endpoint{kAnyMapped, row->local.port};
+    return !row->udp && row->state == kListen && row->inode != 0 && row->local.port == pending.local.port &&
+           (any || row->local.address == pending.local.address);
+  });
+  return found == rows.end() ? nullptr : *found;
+}
+
+// The other end of a connection, if it is a socket of this network namespace.
+void peers_of(const Row& row, const std::vector<const Row*>& by_ends, facts::FdFacts& fd, LocalPeers& peers) {
+  constexpr unsigned kEstablished = 1;
+  const Row mirror{row.remote, row.local, row.udp, 0, 0, 0, 0};
+  const auto found = std::lower_bound(by_ends.begin(), by_ends.end(), &mirror,
+                                      [](const Row* a, const Row* b) { return key(*a) < key(*b); });
+  if (found == by_ends.end() || key(**found) != key(mirror) || *found == &row) return;
+  const Row* peer = *found;
+  if (peer->inode == 0) {
+    peer = peer->state == kEstablished ? listener_of(*peer, by_ends) : nullptr;
+    if (peer == nullptr) return;  // closed by its process, and not yet out of the kernel's mind
+    fd.inet->unaccepted = true;
+  }
+  fd.inet->peer_local = true;
+  peers[fd.fd] = peer->inode;
+}
+
 }  // namespace
 
 LocalPeers read_inet_fds(const ProcDir& process, Snapshot& snapshot) {
   LocalPeers peers;
   const std::vector<Row> rows = read_tables(process, snapshot);
   std::unordered_map<std::uint64_t, const Row*> by_inode;
-  for (const Row& row : rows) by_inode.emplace(row.inode, &row);
+  for (const Row& row : rows)
+    if (row.inode != 0) by_inode.emplace(row.inode, &row);
   std::vector<const Row*> by_ends;
   for (const Row& row : rows) by_ends.push_back(&row);
-  const auto key = [](const Row* row) { return std::tie(row->udp, row->local, row->remote); };
-  std::sort(by_ends.begin(), by_ends.end(), [&](const Row* a, const Row* b) { return key(a) < key(b); });
+  std::sort(by_ends.begin(), by_ends.end(), [](const Row* a, const Row* b) { return key(*a) < key(*b); });
   for (auto& fd : snapshot.kernel.fds) {
     const auto found = fd.inet ? by_inode.find(fd.inode) : by_inode.end();
     if (found == by_inode.end()) continue;
@@ -158,12 +195,7 @@ LocalPeers read_inet_fds(const ProcDir& process, Snapshot& snapshot) {
     fd.inet->rqueue = row.rqueue;
     fd.inet->wqueue = row.wqueue;
     if (row.remote.port == 0) continue;
-    const Row mirror{row.remote, row.local, row.udp, 0, 0, 0, 0};
-    const auto peer = std::lower_bound(by_ends.begin(), by_ends.end(), &mirror,
-                                       [&](const Row* a, const Row* b) { return key(a) < key(b); });
-    if (peer == by_ends.end() || key(*peer) != key(&mirror) || *peer == &row) continue;
-    fd.inet->peer_local = true;
-    peers[fd.fd] = (*peer)->inode;
+    peers_of(row, by_ends, fd, peers);
   }
   return peers;
 }

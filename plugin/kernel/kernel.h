@@ -28,6 +28,12 @@ Result<facts::ThreadFacts> read_thread(std::uint64_t pid, std::uint64_t tid);
 // holds that can act. rqueue of a datagram socket is the length of its first message only.
 Result<void> read_fds(std::uint64_t pid, facts::Snapshot& snapshot);
 
+// Another process: who it is, what its threads (the first 64) sleep in. What cannot be read is said in `why_unknown`; a
+// process that is not there is an answer, not an error.
+facts::NeighbourFacts read_neighbour(std::uint64_t pid);
+// Then, once the waits of its threads are complete: those of its descriptors that they wait on, as read_fds does.
+void read_neighbour_fds(facts::NeighbourFacts& neighbour);
+
 // What x86-64 system call `number` (negative: none) with these arguments waits for. Fills kind, name, fd, futex, pid
 // and the timeouts that are plain arguments (epoll_wait, poll: -1 or ms; a NULL timeout: -1). Timeouts behind a pointer
 // are collect's business, because that needs the target's memory; those of read and recv (SO_RCVTIMEO) stay absent.

@@ -39,6 +39,10 @@ constexpr std::array kRules{Rule{stopped_not_hung},
                             await_cycle,
                             guest_loop_double_idle,
                             orphaned_channel_park,
+                            pipe_full_writer,
+                            pipe_held_open,
+                            multi_process_wait_chain,
+                            silent_peer_no_timeout,
                             sigint_ignored_or_blocked,
                             exit_joins_nondaemon,
                             slow_not_stuck,
@@ -194,7 +198,8 @@ Verdict classify(const facts::Snapshot& snapshot) {
   Verdict verdict;
   verdict.gaps = snapshot.gaps;
   verdict.ctrl_c = walk_signal_path(process, graph);
-  const Case c{process, graph, verdict.ctrl_c};
+  const ProcessChain chain(process, graph);
+  const Case c{process, graph, verdict.ctrl_c, chain};
   for (auto rule : kRules) {
     auto finding = rule(c);
     if (!finding) continue;

@@ -71,6 +71,7 @@ class Walk {
   [[nodiscard]] std::string joined_by_exit() const;
   [[nodiscard]] bool asks_trio_on_main(std::uint64_t tid) const;
   [[nodiscard]] std::string closed_by_exit() const;
+  [[nodiscard]] std::string child_joined_by_exit() const;
 
   [[nodiscard]] const facts::SignalFacts& signals() const { return process_.python().signals; }
   [[nodiscard]] bool handled_by_runner() const { return signals().sigint_handler_name.ends_with("Runner._on_sigint"); }
@@ -315,6 +316,20 @@ std::string Walk::closed_by_exit() const {
   return {};
 }
 
+// multiprocessing's exit function joins the children that are no daemons; one that waits without end keeps it.
+std::string Walk::child_joined_by_exit() const {
+  for (const auto pid : process_.python().exit_joins) {
+    const auto* child = facts_.neighbour(static_cast<std::uint64_t>(pid));
+    if (child == nullptr || child->threads.empty() || child->looked_ms <= 0 || !child->moved.empty()) continue;
+    const auto& wait = child->threads.front().wait;
+    const bool endless = !wait.timeout_ms || is_endless(wait);
+    if (endless && wait.kind != WaitKind::none && wait.kind != WaitKind::nanosleep && wait.kind != WaitKind::unknown)
+      return fmt::format("the main thread ends, but the exit then joins child process {}, which waits in {}", pid,
+                         wait.name);
+  }
+  return {};
+}
+
 void Walk::reached_top() {
   const char* title = "exception reaches the top";
   const auto partly = [&](std::string why) {
@@ -355,6 +370,7 @@ void Walk::reached_top() {
                         "cancels and awaits that task again",
                         task.name));
   if (const std::string why = joined_by_exit(); !why.empty()) return partly(why);
+  if (const std::string why = child_joined_by_exit(); !why.empty()) return partly(why);
   if (const std::string why = closed_by_exit(); !why.empty())
     return process_.python().exit_closes_interpreters ? die(7, title, why) : doubt(7, title, why);
   if (process_.main_exits()) return add(7, title, Mark::ok, "it ends the wait for the threads, and the exit goes on");

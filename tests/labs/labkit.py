@@ -14,6 +14,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 EPOLL = {232, 281}
 NANOSLEEP = {35, 230}
 READ = {0}
+WRITE = {1}
+ACCEPT = {43, 288}
+SEND = {44, 46}
+FUTEX = {202}
 
 
 def ready(**facts):
@@ -33,6 +37,45 @@ def await_syscall(tid, numbers, process="self", deadline=30.0):
             return
         assert time.monotonic() < until, f"thread {tid} is in {word}, not in any of {numbers}"
         time.sleep(0.001)
+
+
+def await_zombie(pid, deadline=30.0):
+    """Returns once the child has ended; it stays a zombie."""
+    until = time.monotonic() + deadline
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        assert time.monotonic() < until, f"child {pid} lives"
+        time.sleep(0.001)
+
+
+def await_child(pid, deadline=30.0):
+    """The pid of the first child of process `pid`, once it has one."""
+    until = time.monotonic() + deadline
+    while True:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            children = file.read().split()
+        if children:
+            return int(children[0])
+        assert time.monotonic() < until, f"process {pid} has no child"
+        time.sleep(0.001)
+
+
+def ready_when_child_ended():
+    """Says READY from a thread once this process has a child that has ended (which stays a zombie), and ends."""
+    import threading
+
+    def watch():
+        until = time.monotonic() + 30
+        while True:
+            assert time.monotonic() < until, "no child has ended"
+            try:
+                if os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
+                    break
+            except ChildProcessError:
+                pass
+            time.sleep(0.001)
+        ready()
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def await_futex(tid, word, deadline=30.0):

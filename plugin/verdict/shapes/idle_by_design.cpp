@@ -65,6 +65,17 @@ bool date_decides(const Case& c, std::uint64_t main) {
          (c.ctrl_c.answer == Answer::no || c.process.python().signals.is_tripped == true);
 }
 
+// A wait that leads to another process which was seen to go on: it runs, has a timer, or waits for what can come.
+std::optional<Proof> process_proof(const Case& c, std::uint64_t tid) {
+  const auto* actor = c.chain.thread(c.process.facts().target.pid, tid);
+  if (actor == nullptr || actor->links.empty() || actor->ability != Ability::able || actor->base == Ability::able)
+    return std::nullopt;
+  const auto& source = c.chain.source(*actor);
+  if (source.pid == actor->pid || source.guessed || source.base != Ability::able) return std::nullopt;
+  return Proof{fmt::format("{}; {} {}", c.chain.link(actor->links.front()).what, source.label, source.why),
+               Confidence::likely};
+}
+
 }  // namespace
 
 std::optional<Finding> idle_by_design(const Case& c) {
@@ -79,6 +90,11 @@ std::optional<Finding> idle_by_design(const Case& c) {
     return std::nullopt;
   std::uint64_t waits = main;
   auto proof = thread_proof(c, main);
+  if (!proof && process.loop_of(main) == nullptr) {
+    waits = end_of_joins(process, main);
+    proof = process_proof(c, waits);
+    if (!proof) waits = main;
+  }
   // A main thread on a lock (join, Event.wait) waits for its other threads: it is as idle as they are.
   if (!proof && c.graph.waiting(main).waker == Waker::none && process.loop_of(main) == nullptr) {
     for (auto tid : c.graph.alive_besides(main)) {

@@ -1,5 +1,6 @@
 #include "verdict/shapes/shape.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace hang::verdict {
@@ -116,6 +117,68 @@ std::string native_caller(const Process& process, std::uint64_t tid, std::string
   for (std::size_t i = 0; i + 1 < frames.size(); ++i)
     if (frames[i].symbol == symbol) return native_label(frames[i + 1]);
   return {};
+}
+
+namespace {
+
+// A helper of the standard library waits for its owner, and does nothing else; its owner is who to look at.
+bool is_helper(const facts::ThreadStateFacts& state) {
+  if (is_idle_pool_worker(state.frames)) return true;
+  return std::any_of(state.frames.begin(), state.frames.end(), [](const facts::FrameFacts& frame) {
+    return frame.file.ends_with("multiprocessing/resource_tracker.py") ||
+           frame.file.ends_with("multiprocessing/forkserver.py") ||
+           (frame.file.ends_with("concurrent/futures/process.py") && frame.function == "_process_worker");
+  });
+}
+
+}  // namespace
+
+const Actor* kept_main(const Case& c, Ability most) {
+  const auto* state = c.process.current_state(c.process.main_tid());
+  const auto* main = c.chain.main();
+  if (state == nullptr || main == nullptr || main->links.empty() || main->ability > most || main->stopped)
+    return nullptr;
+  if (!c.graph.main_gets_gil() || c.process.main_exits() || is_helper(*state)) return nullptr;
+  const auto* loop = c.process.loop_of(c.process.main_tid());
+  return loop != nullptr && !loop->in_selector ? nullptr : main;
+}
+
+std::uint64_t end_of_joins(const Process& process, std::uint64_t tid) {
+  constexpr int kMost = 16;
+  for (int i = 0; i < kMost; ++i) {
+    const auto joined = process.joins(tid);
+    if (joined == 0) break;
+    tid = joined;
+  }
+  return tid;
+}
+
+Blame blame_actor(const Case& c, const Actor& actor) {
+  if (actor.pid == c.process.facts().target.pid) return c.process.blame(actor.tid);
+  Blame blame;
+  blame.thread = actor.label;
+  blame.tid = actor.tid;
+  return blame;
+}
+
+void cite_chain(Finding& finding, const Case& c, const std::vector<std::size_t>& walk) {
+  const auto own = c.process.facts().target.pid;
+  for (const auto index : walk) {
+    const auto& from = c.chain.actor(c.chain.link(index).from);
+    if (from.pid == own) {
+      cite_wait(finding, c.process, from.tid);
+      continue;
+    }
+    const auto* neighbour = c.process.facts().neighbour(from.pid);
+    if (neighbour == nullptr) continue;
+    for (const auto& thread : neighbour->threads)
+      if (thread.tid == from.tid)
+        cite_kernel(finding, fmt::format("process {} task {} syscall", from.pid, from.tid),
+                    fmt::format("{}{}, state {}; it did not run in {}", thread.wait.name,
+                                thread.wait.fd ? fmt::format(" fd {}", *thread.wait.fd) : "",
+                                thread.state.value_or('?'), duration(neighbour->looked_ms)),
+                    Source::procfs);
+  }
 }
 
 }  // namespace hang::verdict

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "verdict/process.h"
+#include "verdict/process_chain.h"
 #include "verdict/verdict.h"
 #include "verdict/wait_graph.h"
 
@@ -17,6 +18,7 @@ struct Case {
   const Process& process;
   const WaitGraph& graph;
   const CtrlC& ctrl_c;
+  const ProcessChain& chain;
 };
 
 // Rules, in the order in which they are asked; the first that matches is the verdict, later ones become findings.
@@ -45,6 +47,10 @@ std::optional<Finding> orphaned_channel_park(const Case& c);        // L1
 std::optional<Finding> wakeup_fd_misrouted(const Case& c);          // S4
 std::optional<Finding> sigint_ignored_or_blocked(const Case& c);    // S5
 std::optional<Finding> exit_joins_nondaemon(const Case& c);         // I3
+std::optional<Finding> pipe_full_writer(const Case& c);             // B1
+std::optional<Finding> pipe_held_open(const Case& c);               // B2
+std::optional<Finding> silent_peer_no_timeout(const Case& c);       // B3
+std::optional<Finding> multi_process_wait_chain(const Case& c);     // P6
 std::optional<Finding> slow_not_stuck(const Case& c);               // N2
 std::optional<Finding> idle_by_design(const Case& c);               // N3
 
@@ -72,4 +78,15 @@ Confidence confidence_of_sleep(const Process& process, std::uint64_t tid);
 bool is_busy(const facts::ThreadWatch& watch, double ms);
 // "f (libx.so)": the function of the native stack that called `symbol`; "" if it is not on the stack or not known.
 std::string native_caller(const Process& process, std::uint64_t tid, std::string_view symbol);
+
+// The main thread sleeps in a wait that leads to other processes or to a descriptor's other end, and nothing seen that
+// leads there is more than `most` able. Null where that is not so, or where others' rules apply: the exit, a worker
+// without work, a loop that runs a task.
+const Actor* kept_main(const Case& c, Ability most);
+// The thread that waits in the end: `tid`, or the one at the end of its chain of joins.
+std::uint64_t end_of_joins(const Process& process, std::uint64_t tid);
+// The blame on a thread of any process.
+Blame blame_actor(const Case& c, const Actor& actor);
+// Evidence for a walk: what its threads sleep in, and since when that was seen.
+void cite_chain(Finding& finding, const Case& c, const std::vector<std::size_t>& walk);
 }  // namespace hang::verdict

@@ -4,12 +4,35 @@
 #include "verdict/shapes/shape.h"
 
 namespace hang::verdict {
+namespace {
+
+// This process waits for another one, and that one is stopped.
+std::optional<Finding> waits_for_stopped(const Case& c) {
+  const auto* main = kept_main(c, Ability::unclear);
+  if (main == nullptr) return std::nullopt;
+  const auto walk = c.chain.walk(main->pid, main->tid);
+  if (walk.empty()) return std::nullopt;
+  const auto& end = c.chain.target(c.chain.link(walk.back()));
+  if (!end.stopped || end.pid == main->pid) return std::nullopt;
+  auto finding = make_finding("N1", "stopped-not-hung", Confidence::certain);
+  finding.summary = fmt::format("Not hung: the {} waits for {}, which is stopped.", c.process.thread_label(main->tid),
+                                c.chain.process_label(end.pid));
+  finding.path = c.chain.path(walk);
+  finding.blame.push_back(c.process.blame(main->tid));
+  finding.advice =
+      fmt::format("Continue that process: kill -CONT {}; or let go of it, if a debugger holds it.", end.pid);
+  cite_chain(finding, c, walk);
+  cite_kernel(finding, fmt::format("process {} state", end.pid), "stopped", facts::Source::procfs);
+  return finding;
+}
+
+}  // namespace
 
 std::optional<Finding> stopped_not_hung(const Case& c) {
   const auto& snapshot = c.process.facts();
   const auto& kernel = snapshot.kernel.process;
   if (snapshot.target.stopped_by_host || !kernel.state || (*kernel.state != 'T' && *kernel.state != 't'))
-    return std::nullopt;
+    return waits_for_stopped(c);
   auto finding = make_finding("N1", "stopped-not-hung", Confidence::certain);
   if (*kernel.state == 'T') {
     finding.summary = "The process is stopped by a signal (SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU), not hung.";
