@@ -227,8 +227,8 @@ void assign_pipe(const HolderSearch& search, const Pipes& pipes, FdFacts& fd) {
   }
   // A FIFO may have other names in other mount namespaces.
   fd.pipe->holders_complete = fd.type == FdType::pipe && all_known(search, found);
-  if (fd.readable == fd.writable || !(fd.readable ? fd.pipe->writers : fd.pipe->readers).empty()) return;
   fd.pipe->strangers_unread = fd.type == FdType::pipe && !found.truncated && search.complete_but_strangers();
+  if (fd.readable == fd.writable || !(fd.readable ? fd.pipe->writers : fd.pipe->readers).empty()) return;
   // Nobody was found at the other end: whether that is so, the kernel has the last word.
   const auto state = pipes.find(fd.inode);
   std::optional<bool> somebody;

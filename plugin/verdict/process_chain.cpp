@@ -51,11 +51,11 @@ class ChainBuilder {
   void follow_inet(const Owner& owner, std::size_t at, const FdFacts& fd, bool reading, const std::string& how);
   void follow_holders(std::size_t at, const std::vector<Holder>& holders, Need need, int fd, const std::string& what,
                       const std::string& role);
-  // All who hold it are known. What a process that the walk came to inherited it has from its family: there a stranger
-  // is taken not to have it.
+  // All who hold it are known. What a process that the walk came to inherited, it has from its family, and what this
+  // one has close-on-exec it made itself: there a stranger is taken not to have the other end.
   template <typename Object>
-  static bool are_known(const Owner& owner, const Object& object) {
-    return object.holders_complete || (owner.neighbour != nullptr && object.strangers_unread);
+  static bool are_known(const Owner& owner, const FdFacts& fd, const Object& object) {
+    return object.holders_complete || (object.strangers_unread && (owner.neighbour != nullptr || fd.cloexec));
   }
   bool is_bystander(const Owner& owner, const ThreadFacts& thread) const;
   std::size_t process_of(std::uint64_t pid);
@@ -277,7 +277,8 @@ void ChainBuilder::follow_pipe(const Owner& owner, std::size_t at, const FdFacts
   if (!fd.pipe) return guess(at, "waits for a pipe that could not be read");
   const auto& pipe = *fd.pipe;
   const auto& holders = reading ? pipe.writers : pipe.readers;
-  if (!are_known(owner, pipe) || holders.empty()) return guess(at, fmt::format("waits for the pipe of fd {}", fd.fd));
+  if (!are_known(owner, fd, pipe) || holders.empty())
+    return guess(at, fmt::format("waits for the pipe of fd {}", fd.fd));
   if (reading && pipe.unread != 0U) return raise(at, Ability::able, fmt::format("has data to read in fd {}", fd.fd));
   if (owner.neighbour == nullptr)
     for (const auto& holder : holders)
@@ -294,7 +295,7 @@ void ChainBuilder::follow_unix(const Owner& owner, std::size_t at, const FdFacts
                                const std::string& how) {
   const auto& socket = fd.unix_socket;
   if (!socket || socket->peer_inode.value_or(0) == 0 || socket->state == "listen" || socket->type == "dgram" ||
-      !are_known(owner, *socket) || socket->peer_holders.empty())
+      !are_known(owner, fd, *socket) || socket->peer_holders.empty())
     return guess(at, fmt::format("waits for the socket {}", fd.fd));
   if (reading && socket->rqueue != 0U) return raise(at, Ability::able, fmt::format("has data to read in fd {}", fd.fd));
   follow_holders(at, socket->peer_holders, reading ? Need::data : Need::room, fd.fd,

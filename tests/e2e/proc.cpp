@@ -22,9 +22,9 @@ std::string first_word(const std::string& path) {
 // Linux x86-64 system call numbers, as words of /proc/PID/task/TID/syscall.
 const std::map<std::string, std::set<std::string>>& system_calls() {
   static const std::map<std::string, std::set<std::string>> numbers{
-      {"epoll", {"232", "281"}}, {"futex", {"202"}}, {"nanosleep", {"35", "230"}},
-      {"pause", {"34"}},         {"read", {"0"}},    {"recv", {"45", "47"}},
-      {"accept", {"43", "288"}}, {"write", {"1"}},   {"wait", {"61", "247"}},
+      {"epoll", {"232", "281"}}, {"futex", {"202"}},      {"nanosleep", {"35", "230"}}, {"pause", {"34"}},
+      {"read", {"0"}},           {"recv", {"45", "47"}},  {"accept", {"43", "288"}},    {"poll", {"7", "271"}},
+      {"write", {"1"}},          {"wait", {"61", "247"}},
   };
   return numbers;
 }

@@ -24,7 +24,8 @@ struct Reader {
 // The writers of an empty pipe or of a socket's other end; null if it is neither.
 const std::vector<Holder>* writers_of(const FdFacts& fd) {
   if (fd.pipe && fd.readable && fd.pipe->unread == 0U && fd.pipe->holders_complete) return &fd.pipe->writers;
-  if (fd.unix_socket && fd.unix_socket->rqueue == 0U && fd.unix_socket->holders_complete &&
+  if (fd.unix_socket && fd.unix_socket->rqueue == 0U &&
+      (fd.unix_socket->holders_complete || (fd.unix_socket->strangers_unread && fd.cloexec)) &&
       fd.unix_socket->state == "established")
     return &fd.unix_socket->peer_holders;
   return nullptr;
