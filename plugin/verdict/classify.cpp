@@ -198,7 +198,7 @@ Verdict classify(const facts::Snapshot& snapshot) {
   Verdict verdict;
   verdict.gaps = snapshot.gaps;
   verdict.ctrl_c = walk_signal_path(process, graph);
-  const ProcessChain chain(process, graph);
+  const ProcessChain chain(process);
   const Case c{process, graph, verdict.ctrl_c, chain};
   for (auto rule : kRules) {
     auto finding = rule(c);

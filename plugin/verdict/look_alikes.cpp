@@ -206,7 +206,7 @@ std::map<std::string, std::string> excluded_look_alikes(const facts::Snapshot& s
   const Process process(snapshot);
   const WaitGraph graph(process, gil_grips(process));
   const auto ctrl_c = walk_signal_path(process, graph);
-  const ProcessChain chain(process, graph);
+  const ProcessChain chain(process);
   for (const auto& discriminator : kDiscriminators)
     if (std::string why = discriminator.why({process, graph, ctrl_c, chain}); !why.empty())
       excluded.emplace(discriminator.id, std::move(why));

@@ -16,8 +16,8 @@ using facts::WaitKind;
 
 class ChainBuilder {
  public:
-  ChainBuilder(const Process& process, const WaitGraph& graph, ProcessChain& chain)
-      : process_(process), graph_(graph), facts_(process.facts()), chain_(chain) {}
+  ChainBuilder(const Process& process, ProcessChain& chain)
+      : process_(process), facts_(process.facts()), chain_(chain) {}
 
   void build();
 
@@ -63,7 +63,6 @@ class ChainBuilder {
   void settle();
 
   const Process& process_;
-  const WaitGraph& graph_;
   const facts::Snapshot& facts_;
   ProcessChain& chain_;
 };
@@ -344,9 +343,8 @@ void ChainBuilder::settle() {
   }
 }
 
-ProcessChain::ProcessChain(const Process& process, const WaitGraph& graph)
-    : process_(&process), own_(process.facts().target.pid) {
-  ChainBuilder(process, graph, *this).build();
+ProcessChain::ProcessChain(const Process& process) : process_(&process), own_(process.facts().target.pid) {
+  ChainBuilder(process, *this).build();
 }
 
 const Actor* ProcessChain::thread(std::uint64_t pid, std::uint64_t tid) const {

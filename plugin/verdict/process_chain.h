@@ -41,7 +41,7 @@ struct Actor {
 
 class ProcessChain {
  public:
-  ProcessChain(const Process& process, const WaitGraph& graph);
+  ProcessChain(const Process& process);
 
   [[nodiscard]] const Actor* thread(std::uint64_t pid, std::uint64_t tid) const;
   [[nodiscard]] const Actor* process(std::uint64_t pid) const { return thread(pid, 0); }
