@@ -132,19 +132,22 @@ TEST_F(Batch, ACrashAndATimeoutCostARowEach) {
   auto some = options();
   some.limits.timeout = std::chrono::milliseconds(300);
   const auto rows = run(some, no_snapshots, [&](const Item& item) {
-    if (item.path == crash) std::raise(SIGSEGV);
+    if (item.path == crash) std::raise(SIGKILL);
     while (item.path == endless) pause();
     return verdict_of(item);
   });
   ASSERT_TRUE(rows.ok());
   EXPECT_EQ(rows->at(fine).id, "S1");
   EXPECT_EQ(rows->at(crash).status, Status::crashed);
-  EXPECT_THAT(rows->at(crash).error, HasSubstr("signal 11"));
+  EXPECT_THAT(rows->at(crash).error, HasSubstr("signal 9"));
   EXPECT_EQ(rows->at(endless).status, Status::timeout);
   EXPECT_EQ(exit_code_of(*rows), 3);
 }
 
 TEST_F(Batch, MemoryOfAWorkerIsBounded) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "the address sanitizer needs more address space than any limit";
+#endif
   file("in/large");
   auto some = options();
   some.limits.memory = std::uint64_t{1} << 30U;
