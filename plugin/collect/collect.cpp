@@ -188,6 +188,7 @@ void Collector::describe_target(Snapshot& snapshot) {
                                                             : facts::TargetKind::remote;
   snapshot.target.pid = target_.pid();
   snapshot.target.stopped_by_host = target_.stopped_by_host() && target_.kind() == TargetKind::live;
+  snapshot.target.one_instant = target_.one_instant();
   snapshot.target.host =
       snapshot.target.stopped_by_host || snapshot.target.kind == facts::TargetKind::core ? "debugger" : "native";
   if (auto modules = target_.modules(); modules && !modules->empty()) snapshot.target.exe = modules->front().path;

@@ -67,6 +67,7 @@ class WaitReader final : public Target {
   [[nodiscard]] std::uint64_t pid() const override { return target_.pid(); }
   [[nodiscard]] bool local() const override { return target_.local(); }
   [[nodiscard]] bool stopped_by_host() const override { return target_.stopped_by_host(); }
+  [[nodiscard]] bool one_instant() const override { return target_.one_instant(); }
   [[nodiscard]] std::uint64_t stop_id() const override { return target_.stop_id(); }
   Result<std::vector<Module>> modules() override { return target_.modules(); }
   Result<std::vector<TargetThread>> threads() override { return target_.threads(); }

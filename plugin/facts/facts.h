@@ -43,6 +43,7 @@ struct TargetFacts {
   std::string host;              // "native", "lldb"
   std::uint64_t stopped_us = 0;  // how long we kept it stopped; 0 for reads without a stop
   bool stopped_by_host = false;  // a debugger holds it (its threads are in state t because of us)
+  bool one_instant = false;      // memory and registers are of one moment; false: of a process that ran on meanwhile
 };
 
 // --- the kernel's view -----------------------------------------------------------------------------------------

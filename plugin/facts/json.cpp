@@ -42,7 +42,7 @@ void from_json(const nlohmann::json& j, Enum& value) {
 #define HANG_JSON NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT
 HANG_JSON(Reading, key, field, address, value, source)
 HANG_JSON(Gap, what, why, would_decide)
-HANG_JSON(TargetFacts, kind, pid, exe, host, stopped_us, stopped_by_host)
+HANG_JSON(TargetFacts, kind, pid, exe, host, stopped_us, stopped_by_host, one_instant)
 HANG_JSON(Wait, kind, syscall, name, args, fd, fds, futex, pid, timeout_ms)
 HANG_JSON(NativeFrame, pc, function, symbol, module)
 HANG_JSON(ThreadFacts, tid, comm, state, wait, cpu_ns, voluntary_switches, involuntary_switches, sig_blk, sig_pnd, pc,

@@ -91,6 +91,8 @@ class Target {
   [[nodiscard]] virtual bool local() const = 0;
   // True if the host itself holds the target stopped (so a state of 't' is our doing).
   [[nodiscard]] virtual bool stopped_by_host() const = 0;
+  // True if all that is read is of one moment: the process is held, or was while its core was written.
+  [[nodiscard]] virtual bool one_instant() const { return stopped_by_host() || kind() == TargetKind::core; }
 
   // Reads into `out` from `address`. Returns the number of leading bytes that were really there (maybe fewer than
   // asked); fails with `unreadable` if the first byte is absent, `no_such_process`/`no_permission` as they are.

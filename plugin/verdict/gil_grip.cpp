@@ -72,9 +72,16 @@ void judge_one_sample(const Process& process, GilGrip& grip) {
   const bool asked = grip.holder->drop_request == true;
   grip.native = in_call || grip.blocked;
   grip.grip = Grip::held;
+  // The memory of a process that ran on while it was copied: the GIL may have changed hands between two of the words.
+  const auto& target = process.facts().target;
+  const bool smeared = target.kind == facts::TargetKind::core && !target.one_instant;
+  if (smeared && process.waits_for_gil(grip.holder->tid) == grip.gil) {
+    grip.because.push_back("its holder waits for it, which a GIL that changes hands looks like in such a copy");
+    return;
+  }
   auto hogged = [&](Confidence confidence, std::string why) {
     grip.grip = Grip::hogged;
-    grip.confidence = confidence;
+    grip.confidence = smeared ? Confidence::possible : confidence;
     grip.because.push_back(std::move(why));
   };
   if (main_waits && signals.is_tripped == true && signals.sigint_tripped == true && (!in_eval || grip.deaf)) {

@@ -32,6 +32,9 @@ void other_threads(const Process& process, const WaitGraph& graph, LoopWait& wai
   for (auto tid : process.python_tids()) {
     if (tid == wait.loop->tid) continue;
     const auto* state = process.current_state(tid);
+    // What a thread is about whose frames were not read (gcore saves a stack with a guard page inside as zeros) is
+    // open: it may do a job for this loop.
+    if (state != nullptr && !state->frames_complete) wait.unread.push_back(tid);
     // trio's guest mode waits for events in a worker.
     if (state != nullptr && is_busy_pool_worker(state->frames) && process.loop_of(tid) == nullptr)
       wait.workers.push_back(tid);
@@ -72,6 +75,9 @@ std::optional<LoopWait> loop_wait(const Process& process, const WaitGraph& graph
   if (!thread->wait.timeout_ms) wait.missing = "the timeout of the loop's wait";
   own_wait(graph, wait);
   other_threads(process, graph, wait);
+  if (!wait.unread.empty())
+    wait.missing = fmt::format("the Python frames of {}, which may do a job for the loop",
+                               process.thread_label(wait.unread.front()));
   if (!process.facts().kernel.fds_known)
     wait.missing = "what the loop's descriptors are and who holds their other ends";
   bool any_task = false;
@@ -82,6 +88,24 @@ std::optional<LoopWait> loop_wait(const Process& process, const WaitGraph& graph
   }
   wait.no_tasks = loop.tasks_known && !any_task;
   return wait;
+}
+
+namespace {
+
+bool runs_shutdown(const std::vector<facts::FrameFacts>& frames) {
+  return std::any_of(frames.begin(), frames.end(), [](const facts::FrameFacts& frame) {
+    return frame.function.ends_with(".shutdown_default_executor") && frame.file.ends_with("asyncio/base_events.py");
+  });
+}
+
+}  // namespace
+
+bool closes_executor(const Process& process, const LoopFacts& loop) {
+  if (loop.kind != facts::LoopKind::asyncio || loop.executor == 0) return false;
+  const auto* state = process.facts().thread_state(loop.tstate);
+  if (state != nullptr && !loop.in_selector && runs_shutdown(state->frames)) return true;
+  return std::any_of(loop.tasks.begin(), loop.tasks.end(),
+                     [](const facts::TaskFacts& task) { return runs_shutdown(task.frames); });
 }
 
 bool nothing_can_wake(const LoopWait& wait) {

@@ -25,6 +25,7 @@ struct LoopWait {
   std::vector<WaitsFor> orphans;         // registered descriptors that nothing outside this process can make ready
   std::vector<std::uint64_t> strangers;  // live threads that nothing was seen to connect with the loop
   std::vector<std::uint64_t> workers;    // pool workers that run a job: the loop may wait for their result
+  std::vector<std::uint64_t> unread;     // other threads whose Python frames were not all read
   std::optional<std::string> missing;    // a fact without which this cannot be decided
   bool wants_forever = false;            // a task sleeps for ever on purpose (trio.sleep_forever)
   bool no_tasks = false;                 // run_forever without a task: it waits for work from outside
@@ -32,6 +33,10 @@ struct LoopWait {
 
 // Nothing if the loop is not asleep in its selector.
 std::optional<LoopWait> loop_wait(const Process& process, const WaitGraph& graph, const facts::LoopFacts& loop);
+
+// asyncio: the loop, or its main thread under it, is inside loop.shutdown_default_executor(). On 3.11 a second stage
+// joins the helper thread with the loop standing still.
+bool closes_executor(const Process& process, const facts::LoopFacts& loop);
 
 // Proof by exhaustion: no timer, no descriptor that anything outside can make ready, no thread that can act and leads
 // here, and tasks that nobody made to wait for ever.

@@ -24,6 +24,10 @@ bool wakes_soon(const Waiting& waiting) {
   return waiting.waker == Waker::timer && waiting.wakes_in_ms.value_or(0) <= kSoonMs;
 }
 
+bool is_turning(const Waiting& waiting) {
+  return waiting.on.size() == 1 && waiting.on.front().waker == Waker::running && waiting.on.front().fd < 0;
+}
+
 bool has_near_date(const Waiting& waiting) {
   constexpr double kFarMs = 2.0 * 3600 * 1000;
   return waiting.waker == Waker::timer && waiting.wakes_in_ms.value_or(0) <= kFarMs;
@@ -61,6 +65,22 @@ Waker waker_of(End end) {
     case End::ready: return Waker::running;
   }
   return Waker::unknown;
+}
+
+// A selector asked not to wait: a loop with callbacks that are ready turns like this, and is caught in it now and then.
+bool only_looks(const Wait& wait) {
+  const bool selector = wait.kind == WaitKind::epoll || wait.kind == WaitKind::poll || wait.kind == WaitKind::select;
+  return selector && wait.timeout_ms == 0;
+}
+
+// A read or write of the loop's own wakeup pair, which never blocks (asyncio/unix_events.py, trio's
+// _wakeup_socketpair.py). A core catches a loop in it that turns without end (L8).
+bool drains_itself(const Process& process, std::uint64_t tid, const Wait& wait) {
+  const auto* loop = process.loop_of(tid);
+  const bool reads = wait.kind == WaitKind::read || wait.kind == WaitKind::recv || wait.kind == WaitKind::write ||
+                     wait.kind == WaitKind::send;
+  return loop != nullptr && reads && wait.fd &&
+         std::find(loop->own_fds.begin(), loop->own_fds.end(), *wait.fd) != loop->own_fds.end();
 }
 
 void add_timer(const Wait& wait, Waiting& waiting) {
@@ -202,6 +222,11 @@ Waiting WaitGraph::resolve(std::uint64_t tid) const {
                                 : "mutex"),
                 Waker::running, *gil};
     waiting.on.push_back(on);
+    waiting.waker = Waker::running;
+    return waiting;
+  }
+  if (only_looks(wait) || drains_itself(*process_, tid, wait)) {
+    waiting.on.push_back({"nothing: it does not wait in this call", wait.name, Waker::running});
     waiting.waker = Waker::running;
     return waiting;
   }

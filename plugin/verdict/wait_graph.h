@@ -22,7 +22,7 @@ struct WaitsFor {
   std::string evidence;  // "futex 0x7f.. inside gil->cond"
   Waker waker = Waker::unknown;
   int gil = -1;  // of a GIL
-  int fd = -1;   // of a descriptor
+  int fd = -1;   // of a descriptor; -1 = of none
   End end = End::unknown;
   bool seen = true;  // false: inferred
 };
@@ -84,6 +84,8 @@ inline constexpr std::int64_t kNothingScheduledMs = 24LL * 3600 * 1000;
 bool is_endless(const facts::Wait& wait);
 // It wakes by itself within a second, and then does what it can do only awake.
 bool wakes_soon(const Waiting& waiting);
+// It is in a call that does not wait: a loop's poll with a timeout of 0, a read of its own wakeup pair.
+bool is_turning(const Waiting& waiting);
 // It has a date, and one that somebody may wait for. time.sleep(1_000_000) is a way to say never.
 bool has_near_date(const Waiting& waiting);
 

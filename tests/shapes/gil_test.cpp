@@ -128,7 +128,7 @@ TEST(G1, OneSampleOfARunningProcessIsNotCertain) {
   auto patient = deadlocked(100);
   patient.facts().watch = {};
   EXPECT_EQ(classify(patient).finding.confidence, Confidence::likely);
-  patient.facts().target.stopped_by_host = true;
+  patient.facts().target.one_instant = true;
   EXPECT_EQ(classify(patient).finding.confidence, Confidence::certain);
 }
 
@@ -168,6 +168,18 @@ TEST(G2, TheHolderWaitsForItsOwnGil) {
   const auto verdict = classify(patient);
   EXPECT_EQ(verdict.finding.id, "G2");
   EXPECT_EQ(verdict.finding.blame[0].tid, 101u);
+}
+
+// In memory that was copied while the process ran, a GIL that changes hands looks the same.
+TEST(G2, NotInACopyThatIsNotOfOneMoment) {
+  Patient patient;
+  patient.interpreter(1).python_thread(101, "embedder", 1).hog(101, 1).wants_gil(101);
+  patient.thread(101).state = 'S';
+  patient.facts().watch = {};
+  patient.facts().target.kind = facts::TargetKind::core;
+  EXPECT_EQ(classify(patient).finding.id, "");
+  patient.facts().target.one_instant = true;
+  EXPECT_EQ(classify(patient).finding.id, "G2");
 }
 
 TEST(G2, NotWhenAnotherThreadHasIt) {

@@ -23,6 +23,36 @@ TEST(L1, OnlyItsOwnWakeupSocketIsRegistered) {
   EXPECT_EQ(verdict.finding.blame[0].frame, "consume, app.py:12");
 }
 
+// The worker may do a job for the loop: what it does was not read.
+TEST(L1, NotBesideAThreadWhoseFramesAreNotThere) {
+  Patient patient;
+  patient.loop(100);
+  patient.python_thread(101, "asyncio_0");
+  patient.state(101).frames.clear();
+  EXPECT_EQ(classify(patient).finding.id, "L1");
+  patient.state(101).frames_complete = false;
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "");
+  EXPECT_NE(verdict.finding.summary.find("the Python frames of thread 101"), std::string::npos);
+}
+
+// A core of a loop that turns without end (L8) catches it there.
+TEST(L3, NotInAReadOfItsOwnWakeupPair) {
+  Patient patient;
+  auto& loop = patient.loop(100);
+  loop.in_selector = false;
+  loop.user_frame = 0;
+  loop.own_fds = {5, 6, 7};
+  auto& wait = patient.thread(100).wait;
+  wait = {};
+  wait.kind = facts::WaitKind::recv;
+  wait.name = "recvfrom";
+  wait.fd = 9;
+  EXPECT_EQ(classify(patient).finding.id, "L3");
+  wait.fd = 6;
+  EXPECT_NE(classify(patient).finding.id, "L3");
+}
+
 TEST(L1, OtherEndForgottenInTheSameProcessIsBlamedByFd) {
   Patient patient;
   patient.socketpair(8, 9);

@@ -88,6 +88,15 @@ TEST(L5, WhatWasCancelledIsNoWork) {
   EXPECT_NE(classify(patient).finding.id, "L5");
 }
 
+TEST(L5, ALoopCaughtWhileItTurnsIsNot) {
+  Patient patient;
+  unwoken(patient);
+  patient.thread(100).wait.timeout_ms = 0;
+  patient.facts().target.kind = facts::TargetKind::core;
+  patient.facts().target.one_instant = true;
+  EXPECT_EQ(classify(patient).finding.id, "") << "nor N3: a timeout of 0 is no wait";
+}
+
 TEST(L5, AnEmptyQueueIsL1) {
   Patient patient;
   auto& loop = unwoken(patient);
@@ -251,6 +260,16 @@ TEST(L6, TheDefaultPoolsJobNeverEnds) {
   EXPECT_EQ(verdict.finding.id, "L6");
   EXPECT_EQ(verdict.finding.blame[0].tid, 200U);
   EXPECT_EQ(verdict.finding.blame[0].frame, "drain, app.py:40");
+}
+
+TEST(L6, AWorkerWhoseFramesAreNotThereLeavesItOpen) {
+  Patient patient;
+  closing(patient);
+  patient.state(200).frames.clear();
+  patient.state(200).frames_complete = false;
+  patient.thread(100).wait.timeout_ms = 300'000;
+  patient.watched(50);
+  EXPECT_EQ(classify(patient).finding.id, "");
 }
 
 TEST(L6, AJobWithADateIsN3) {

@@ -35,6 +35,7 @@ struct CoreNotes {
   std::vector<MappedFile> files;          // by address
   std::optional<std::uint64_t> entry;     // AT_ENTRY: within the executable
   bool by_kernel = false;                 // written by the kernel, not by a debugger, which leaves fields zero
+  bool copied_running = false;            // by `hang snapshot`, of a process that ran on: not of one moment
   std::optional<std::string> incomplete;  // why some of it may be missing
 };
 

@@ -74,11 +74,13 @@ void NoteReader::read_segment(std::uint64_t offset, std::uint64_t size) {
     const std::uint64_t name = at + sizeof(Elf64_Nhdr), descriptor = name + padded(header->n_namesz);
     if (descriptor > end || header->n_descsz > end - descriptor)
       return incomplete("a note claims more bytes than there are");
-    // "CORE" with its terminator (fs/binfmt_elf.c); others are of no use here.
+    // "CORE" with its terminator (fs/binfmt_elf.c), or our own; others are of no use here.
     char text[5] = {};
-    if (header->n_namesz == sizeof text && read(name, std::as_writable_bytes(std::span(text))) &&
-        std::memcmp(text, "CORE", sizeof text) == 0)
+    const bool named = header->n_namesz == sizeof text && read(name, std::as_writable_bytes(std::span(text)));
+    if (named && std::memcmp(text, "CORE", sizeof text) == 0)
       take({header->n_type, descriptor, header->n_descsz});
+    else if (named && std::memcmp(text, kOwnNotes, sizeof text) == 0 && header->n_type == kCopiedRunning)
+      notes_->copied_running = true;
     at = descriptor + padded(header->n_descsz);
   }
 }

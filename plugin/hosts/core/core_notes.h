@@ -9,6 +9,10 @@
 
 namespace hang::core {
 
+// The notes of `hang snapshot --core`. One type so far: the memory was copied while the process ran on.
+constexpr char kOwnNotes[] = "HANG";
+constexpr std::uint32_t kCopiedRunning = 1;
+
 // Reads the note segments of one core. Bounded in memory by what the notes really hold, whatever sizes they claim.
 class NoteReader {
  public:

@@ -25,6 +25,7 @@ class CoreTarget final : public Target {
   [[nodiscard]] std::uint64_t pid() const override { return file_->notes().pid; }
   [[nodiscard]] bool local() const override { return false; }
   [[nodiscard]] bool stopped_by_host() const override { return false; }
+  [[nodiscard]] bool one_instant() const override { return !file_->notes().copied_running; }
   [[nodiscard]] std::uint64_t stop_id() const override { return 0; }
   TargetProcess process() override { return file_->notes().process; }
   std::vector<TargetFlaw> flaws() override;
@@ -158,6 +159,8 @@ std::vector<TargetFlaw> CoreTarget::flaws() {
   if (flaw_) list.push_back({"memory", *flaw_});
   if (flaws.missing > 0)
     list.push_back({"memory", fmt::format("the core is cut off: {} bytes are missing", flaws.missing)});
+  if (file_->notes().copied_running)
+    list.push_back({"memory of one moment", "hang snapshot copied it while the process ran"});
   if (flaws.overlapping) list.push_back({"memory", "segments of the core overlap; the first one was believed"});
   if (file_->notes().incomplete) list.push_back({"threads and files", *file_->notes().incomplete});
   if (!found_.foreign.empty())

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <vector>
 
+#include "hosts/core/core_notes.h"
 #include "hosts/native/memory_map.h"
 #include "hosts/native/native_target.h"
 #include "hosts/native/process_status.h"
@@ -31,9 +32,9 @@ void append(std::string& out, const T& value) {
   out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
-void append_note(std::string& notes, std::uint32_t type, std::string_view descriptor) {
+void append_note(std::string& notes, std::uint32_t type, std::string_view descriptor, const char* name = "CORE") {
   append(notes, Elf64_Nhdr{5, static_cast<Elf64_Word>(descriptor.size()), type});
-  notes.append("CORE\0\0\0", 8);
+  notes.append(name, 5).append(3, '\0');
   notes += descriptor;
   notes.resize((notes.size() + 3) & ~std::size_t{3});
 }
@@ -137,6 +138,7 @@ Result<void> Writer::make_notes(const std::vector<Mapping>& mappings) {
   append(files, count);
   append(files, kPage);
   append_note(notes_, NT_FILE, files + ranges + names);
+  append_note(notes_, kCopiedRunning, {}, kOwnNotes);
   return {};
 }
 

@@ -58,22 +58,6 @@ std::vector<std::uint64_t> busy_workers(const Case& c, std::uint64_t pool, std::
   return tids;
 }
 
-bool runs_shutdown(const std::vector<facts::FrameFacts>& frames) {
-  return std::any_of(frames.begin(), frames.end(), [](const facts::FrameFacts& frame) {
-    return frame.function.ends_with(".shutdown_default_executor") && frame.file.ends_with("asyncio/base_events.py");
-  });
-}
-
-// asyncio: the loop, or its main thread under it, is inside loop.shutdown_default_executor(). On 3.11 a second stage
-// joins the helper thread with the loop standing still.
-bool closes_executor(const Case& c, const LoopFacts& loop) {
-  if (loop.kind != facts::LoopKind::asyncio || loop.executor == 0) return false;
-  const auto* state = c.process.facts().thread_state(loop.tstate);
-  if (state != nullptr && !loop.in_selector && runs_shutdown(state->frames)) return true;
-  return std::any_of(loop.tasks.begin(), loop.tasks.end(),
-                     [](const TaskFacts& task) { return runs_shutdown(task.frames); });
-}
-
 Finding finding_of(const Case& c, const LoopFacts& loop, const Jobs& jobs, std::string before) {
   const auto& process = c.process;
   const auto tid = jobs.stuck.front();
@@ -95,7 +79,7 @@ Finding finding_of(const Case& c, const LoopFacts& loop, const Jobs& jobs, std::
 }
 
 std::optional<Finding> asyncio_close(const Case& c, const LoopFacts& loop) {
-  if (!closes_executor(c, loop)) return std::nullopt;
+  if (!closes_executor(c.process, loop)) return std::nullopt;
   const auto jobs = jobs_of(c, busy_workers(c, loop.executor, {}));
   if (jobs.stuck.empty() || jobs.others) return std::nullopt;
   const auto& waiting = c.graph.waiting(loop.tid);

@@ -59,8 +59,7 @@ std::optional<Finding> gil_vs_native_lock(const Case& c) {
 
   // The words of a process that runs on are read one after the other: only a watch shows that they hold together.
   const auto& snapshot = process.facts();
-  const bool one_instant = snapshot.target.stopped_by_host || snapshot.target.kind == facts::TargetKind::core;
-  const bool certain = cycle.seen && (snapshot.watch.ms > 0 || one_instant);
+  const bool certain = cycle.seen && (snapshot.watch.ms > 0 || snapshot.target.one_instant);
   auto finding = make_finding("G1", "gil-vs-native-lock", certain ? Confidence::certain : Confidence::likely);
   finding.summary =
       fmt::format("{}. None of them can go on, and no thread runs Python code. The holder of the GIL is {}.",

@@ -40,6 +40,9 @@ std::optional<Proof> proof_of(const Waiting& waiting) {
 std::optional<Proof> loop_proof(const Case& c, const facts::LoopFacts& loop) {
   auto wait = loop_wait(c.process, c.graph, loop);
   if (!wait) return std::nullopt;
+  if (is_turning(c.graph.waiting(loop.tid))) return std::nullopt;  // caught between two turns: busy, not idle
+  // On its way out, and the job that it waits for cannot be seen: that may be L6, whatever date the wait has.
+  if (!wait->unread.empty() && closes_executor(c.process, loop)) return std::nullopt;
   if (auto proof = proof_of(c.graph.waiting(loop.tid))) return proof;
   if (wait->wants_forever)
     return Proof{"a task that sleeps for ever on purpose (trio.sleep_forever)", Confidence::likely};

@@ -21,6 +21,7 @@ bool matches(const Case& c, const facts::LoopFacts& loop, Confidence& confidence
   if (thread == nullptr || thread->wait.kind == WaitKind::none || thread->wait.kind == WaitKind::unknown) return false;
   if (process.waits_for_gil(loop.tid)) return false;  // it would run if it got the GIL: S1, G3 or N2
   const auto& waiting = c.graph.waiting(loop.tid);
+  if (waiting.waker == Waker::running) return false;
   if (waiting.wakes_in_ms && *waiting.wakes_in_ms < kLongMs) return false;
   confidence = Confidence::likely;
   const auto* watch = process.facts().thread_watch(loop.tid);

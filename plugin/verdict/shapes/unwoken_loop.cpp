@@ -32,7 +32,8 @@ bool sleeps_on(const Case& c, const LoopFacts& loop) {
   if (!loop.in_selector || loop.is_guest == true || thread == nullptr) return false;
   const auto kind = thread->wait.kind;
   if (kind != facts::WaitKind::epoll && kind != facts::WaitKind::poll && kind != facts::WaitKind::select) return false;
-  if (wakes_soon(c.graph.waiting(loop.tid)) || !thread->wait.timeout_ms) return false;
+  const auto& waiting = c.graph.waiting(loop.tid);
+  if (waiting.waker == Waker::running || wakes_soon(waiting) || !thread->wait.timeout_ms) return false;
   const auto bytes = unread(c, loop);
   if (bytes.value_or(0) > 0) return false;
   const auto* watch = c.process.facts().thread_watch(loop.tid);
