@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "collect/code_symbols.h"
+#include "collect/namespaces.h"
 #include "collect/native_waits.h"
 #include "collect/neighbours.h"
 #include "collect/sidecar.h"
@@ -227,6 +228,7 @@ Result<void> Collector::read_both(Snapshot& snapshot) {
   };
   append(snapshot.readings, kernel.readings);
   append(snapshot.gaps, kernel.gaps);
+  translate_threads(snapshot);
   return {};
 }
 
@@ -261,6 +263,7 @@ Result<Snapshot> Collector::read_once() {
   read_python_waits(*python_, snapshot);
   loops::read_loops(*python_, snapshot);
   read_subprocesses(*python_, snapshot);
+  translate_children(snapshot);
   if (target_.local()) read_neighbours(snapshot);
   return snapshot;
 }

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "collect/code_symbols.h"
+#include "collect/namespaces.h"
 
 namespace hang::collect {
 namespace {
@@ -81,8 +82,11 @@ void read_stack(Target& target, ThreadFacts& thread) {
 
 // --- owners that the lock records ------------------------------------------------------------------------------
 
-bool is_thread(const Snapshot& snapshot, std::uint64_t tid) {
-  return tid != 0 && snapshot.thread(tid) != nullptr;
+// The thread that the process calls `tid`; 0 if there is none.
+std::uint64_t thread_called(const Snapshot& snapshot, std::int64_t tid) {
+  if (tid <= 0) return 0;
+  const auto here = thread_here(snapshot, static_cast<std::uint64_t>(tid));
+  return snapshot.thread(here) == nullptr ? 0 : here;
 }
 
 // struct __pthread_mutex_s: int __lock; unsigned __count; int __owner; unsigned __nusers; int __kind; ... A mutex that
@@ -117,8 +121,8 @@ void find_mutex_owner(Target& target, const Snapshot& snapshot, NativeLockFacts&
   if (!mutex || mutex->lock != kWaitedFor || mutex->users == 0 || mutex->users > kMostUsers || mutex->kind < 0 ||
       mutex->kind >= kMostKinds || mutex->owner <= 0)
     return;
-  const auto owner = static_cast<std::uint64_t>(mutex->owner);
-  if (is_thread(snapshot, owner)) record(lock, "pthread mutex", "pthread_mutex_t.__data.__owner", owner);
+  if (const auto owner = thread_called(snapshot, mutex->owner); owner != 0)
+    record(lock, "pthread mutex", "pthread_mutex_t.__data.__owner", owner);
 }
 
 void find_rwlock_writer(Target& target, const Snapshot& snapshot, NativeLockFacts& lock) {
@@ -126,8 +130,8 @@ void find_rwlock_writer(Target& target, const Snapshot& snapshot, NativeLockFact
   for (const std::uint64_t offset : {offsetof(RwLock, phase_futex), offsetof(RwLock, writers_futex)}) {
     const auto rwlock = read_value<RwLock>(target, RemoteAddr(lock.futex - offset));
     if (!rwlock || (rwlock->readers & kWriterHasIt) == 0 || rwlock->writer <= 0) continue;
-    const auto owner = static_cast<std::uint64_t>(rwlock->writer);
-    if (!is_thread(snapshot, owner)) continue;
+    const auto owner = thread_called(snapshot, rwlock->writer);
+    if (owner == 0) continue;
     return record(lock, "pthread rwlock", "pthread_rwlock_t.__data.__cur_writer", owner);
   }
 }
@@ -136,8 +140,9 @@ void find_rwlock_writer(Target& target, const Snapshot& snapshot, NativeLockFact
 void find_inheriting_owner(Target& target, const Snapshot& snapshot, NativeLockFacts& lock) {
   constexpr std::uint32_t kTidMask = 0x3fffffff;
   const auto word = read_value<std::uint32_t>(target, RemoteAddr(lock.futex));
-  if (word && is_thread(snapshot, *word & kTidMask))
-    record(lock, "priority-inheritance mutex", "futex word", *word & kTidMask);
+  if (!word) return;
+  if (const auto owner = thread_called(snapshot, *word & kTidMask); owner != 0)
+    record(lock, "priority-inheritance mutex", "futex word", owner);
 }
 
 void find_recorded_owner(Target& target, const Snapshot& snapshot, const facts::Wait& wait, NativeLockFacts& lock) {

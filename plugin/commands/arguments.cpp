@@ -137,8 +137,17 @@ std::vector<Option> options() {
        {OptionSet::snapshot},
        false,
        [](CLI::App& app, const std::string& flags, Arguments& a) { return app.add_flag(flags, a.with_core); }},
-      {{"--tree", "", "Also the processes that descend from it, each in a folder of its own within."},
+      {{"--tree", "",
+        "Also the processes that descend from it and those that its waits lead to, each in a folder of its own "
+        "within."},
        {OptionSet::snapshot},
+       false,
+       [](CLI::App& app, const std::string& flags, Arguments& a) { return app.add_flag(flags, a.tree); }},
+      {{"--tree", "",
+        "Also the other processes that its waits lead to: each is classified, and the one at the end of the chain is "
+        "blamed. Of a snapshot, those that were taken with it.",
+        false},
+       {OptionSet::classify},
        false,
        [](CLI::App& app, const std::string& flags, Arguments& a) { return app.add_flag(flags, a.tree); }},
       {{"--core", "FILE", "A core to look at, instead of a process.", false},
@@ -221,6 +230,7 @@ std::vector<Option> options() {
 }
 
 bool takes(const Option& option, OptionSet set) {
+  if (set == OptionSet::classify && takes(option, OptionSet::report)) return true;  // and what only it takes
   return std::find(option.sets.begin(), option.sets.end(), set) != option.sets.end();
 }
 

@@ -49,7 +49,7 @@ struct Arguments {
 };
 
 // Which set of options a command takes.
-enum class OptionSet { report, graph, explain, help, snapshot, core_helper, batch };
+enum class OptionSet { report, classify, graph, explain, help, snapshot, core_helper, batch };
 
 // The options of a set, for help texts; hidden ones are left out.
 std::vector<OptionInfo> option_list(OptionSet set);

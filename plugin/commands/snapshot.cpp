@@ -16,6 +16,7 @@
 #include "collect/collect.h"
 #include "commands/files.h"
 #include "commands/inspect.h"
+#include "commands/tree.h"
 #include "facts/json.h"
 #include "kernel/kernel.h"
 
@@ -60,8 +61,9 @@ std::vector<std::uint64_t> tree_of(std::uint64_t root) {
   return pids;
 }
 
-// One process into one folder, which says itself what it is.
-Result<json> write_folder(const std::string& folder, std::uint64_t pid, const Arguments& arguments, const Host& host) {
+// One process into one folder, which says itself what it is; its facts.
+Result<facts::Snapshot> write_folder(const std::string& folder, std::uint64_t pid, const Arguments& arguments,
+                                     const Host& host) {
   auto snapshot = take(pid, arguments, host);
   if (!snapshot) return snapshot.error();
   if (auto made = make_folder(folder); !made) return made.error();
@@ -80,18 +82,23 @@ Result<json> write_folder(const std::string& folder, std::uint64_t pid, const Ar
                          {"files", files}};
   const auto text = manifest.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
   if (auto done = write_file(folder + "/" + kManifestName, text); !done) return done.error();
-  return manifest;
+  return snapshot;
 }
 
 Output write_tree(const std::string& folder, const Arguments& arguments, const Host& host) {
   Output output;
-  for (const auto pid : tree_of(*arguments.pid)) {
-    const bool root = pid == *arguments.pid;
-    const std::string path = root ? folder : fmt::format("{}/{}", folder, pid);
-    auto manifest = write_folder(path, pid, arguments, host);
-    if (root && !manifest) return failure(manifest.error());
+  std::vector<std::uint64_t> pids{*arguments.pid};
+  if (arguments.tree) pids = tree_of(*arguments.pid);
+  for (std::size_t i = 0; i < pids.size(); ++i) {
+    const auto pid = pids[i];
+    const std::string path = i == 0 ? folder : fmt::format("{}/{}", folder, pid);
+    auto taken = write_folder(path, pid, arguments, host);
+    if (i == 0 && !taken) return failure(taken.error());
     output.out +=
-        manifest ? fmt::format("{}\n", path) : fmt::format("not process {}: {}\n", pid, manifest.error().describe());
+        taken ? fmt::format("{}\n", path) : fmt::format("not process {}: {}\n", pid, taken.error().describe());
+    if (!taken || !arguments.tree) continue;
+    for (const auto next : next_processes(*taken))
+      if (pids.size() < kMostProcesses && std::find(pids.begin(), pids.end(), next) == pids.end()) pids.push_back(next);
   }
   return output;
 }

@@ -5,6 +5,7 @@
 #include "commands/help.h"
 #include "commands/inspect.h"
 #include "commands/snapshot.h"
+#include "commands/tree.h"
 #include "report/pages.h"
 
 namespace hang::commands {
@@ -23,6 +24,7 @@ Output run_listing(const Command&, const Arguments& arguments, const Host& host)
 }
 
 Output run_classify(const Command&, const Arguments& arguments, const Host& host) {
+  if (arguments.tree) return run_classify_tree(arguments, host);
   return inspect(arguments, host, [&](const facts::Snapshot& snapshot, const report::Style& style) {
     auto verdict = verdict::classify(snapshot);
     bool json = arguments.format == Format::json;
@@ -93,9 +95,9 @@ std::vector<Command> make_table() {
        "and 3 for undetermined.",
        {"hang classify -p 1234", "hang classify -p 1234 --interval 0 --format json",
         "hang classify -p 1234 --save-facts hung.json", "hang classify --facts hung.json",
-        "hang classify --core core.1234 --sysroot /srv/roots/trixie"},
+        "hang classify --core core.1234 --sysroot /srv/roots/trixie", "hang classify -p 1234 --tree"},
        {}},
-      OptionSet::report, run_classify));
+      OptionSet::classify, run_classify));
   table.push_back(
       declare({"interpreters",
                "the interpreters, and which GIL each one uses",

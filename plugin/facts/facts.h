@@ -91,6 +91,7 @@ struct NativeFrame {
 // One kernel thread.
 struct ThreadFacts {
   std::uint64_t tid = 0;
+  std::uint64_t ns_tid = 0;  // what it calls itself, in another pid namespace (a container); 0 = the same
   std::string comm;
   std::optional<char> state;  // R S D T t Z X
   Wait wait;
@@ -116,6 +117,7 @@ struct ChildFacts {
   std::int64_t pid = 0;
   std::string comm;
   char state = '?';
+  std::int64_t ns_pid = 0;  // what its parent calls it, in another pid namespace; 0 = the same
 };
 
 struct ProcessFacts {

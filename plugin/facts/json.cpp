@@ -45,10 +45,10 @@ HANG_JSON(Gap, what, why, would_decide)
 HANG_JSON(TargetFacts, kind, pid, exe, host, stopped_us, stopped_by_host, one_instant)
 HANG_JSON(Wait, kind, syscall, name, args, fd, fds, futex, pid, timeout_ms)
 HANG_JSON(NativeFrame, pc, function, symbol, module)
-HANG_JSON(ThreadFacts, tid, comm, state, wait, cpu_ns, voluntary_switches, involuntary_switches, sig_blk, sig_pnd, pc,
-          native_symbol, native_module, native_frames)
+HANG_JSON(ThreadFacts, tid, ns_tid, comm, state, wait, cpu_ns, voluntary_switches, involuntary_switches, sig_blk,
+          sig_pnd, pc, native_symbol, native_module, native_frames)
 HANG_JSON(NativeLockFacts, futex, kind, owner, recorded, evidence)
-HANG_JSON(ChildFacts, pid, comm, state)
+HANG_JSON(ChildFacts, pid, ns_pid, comm, state)
 HANG_JSON(ProcessFacts, state, ppid, pgrp, session, tty_nr, tpgid, tracer_pid, sig_ign, sig_cgt, shd_pnd, start_ticks,
           cmdline, children)
 HANG_JSON(Holder, pid, fd, comm, readable, writable)

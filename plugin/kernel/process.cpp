@@ -79,7 +79,7 @@ bool read_children(const ProcDir& thread, std::string& scratch, ProcessFacts& pr
   while (process.children.size() < kMostChildren) {
     const auto pid = words.number<std::int64_t>();
     if (!pid) break;
-    process.children.push_back({*pid, {}, '?'});
+    process.children.push_back({*pid, {}, '?', 0});
   }
   return true;
 }
@@ -101,7 +101,7 @@ void find_children(const std::vector<std::uint64_t>& pids, std::uint64_t parent,
     const auto file = dir ? dir->read("stat", scratch) : Result<ProcText>(dir.error());
     if (file && parse_stat(file->text).ppid == static_cast<std::int64_t>(parent) &&
         process.children.size() < kMostChildren)
-      process.children.push_back({static_cast<std::int64_t>(pid), {}, '?'});
+      process.children.push_back({static_cast<std::int64_t>(pid), {}, '?', 0});
   }
 }
 
@@ -169,6 +169,35 @@ Result<void> read_threads(const ProcDir& dir, std::uint64_t pid, std::string& sc
   return {};
 }
 
+// The numbers that a process has in the pid namespaces from ours down to its own; empty if they cannot be read.
+std::vector<std::int64_t> namespace_pids(std::uint64_t pid, std::string& scratch) {
+  std::vector<std::int64_t> pids;
+  const auto dir = ProcDir::open_process(pid);
+  const auto file = dir ? dir->read("status", scratch) : Result<ProcText>(dir.error());
+  const auto ids = file ? value_of(file->text, "NSpid") : std::nullopt;
+  if (!ids) return pids;
+  Words words(*ids);
+  for (auto id = words.number<std::int64_t>(); id; id = words.number<std::int64_t>()) pids.push_back(*id);
+  return pids;
+}
+
+// A process in another pid namespace waits for children by the numbers that they have there.
+void name_as_their_parent_does(std::uint64_t pid, std::string& scratch, Snapshot& snapshot) {
+  auto& children = snapshot.kernel.process.children;
+  if (children.empty()) return;
+  const auto depth = namespace_pids(pid, scratch).size();
+  if (depth <= 1) return;
+  for (auto& child : children)
+    if (const auto pids = namespace_pids(static_cast<std::uint64_t>(child.pid), scratch); pids.size() >= depth)
+      child.ns_pid = pids[depth - 1];
+  for (auto& thread : snapshot.threads) {
+    if (thread.wait.kind != facts::WaitKind::wait_child || !thread.wait.pid) continue;
+    const auto child = std::find_if(children.begin(), children.end(),
+                                    [&](const auto& known) { return known.ns_pid == *thread.wait.pid; });
+    if (child != children.end()) thread.wait.pid = child->pid;
+  }
+}
+
 }  // namespace
 
 Result<void> read_process(std::uint64_t pid, Snapshot& snapshot) {
@@ -186,6 +215,7 @@ Result<void> read_process(std::uint64_t pid, Snapshot& snapshot) {
   read_cmdline(*dir, scratch, snapshot);
   if (const auto done = read_threads(*dir, pid, scratch, snapshot); !done) return done.error();
   name_children(scratch, process);
+  name_as_their_parent_does(pid, scratch, snapshot);
   return {};
 }
 

@@ -19,6 +19,12 @@ constexpr std::int64_t kRestartSyscall = 219;
 void parse_status(std::string_view text, ThreadFacts& thread) {
   if (const auto name = value_of(text, "Name")) thread.comm = unescape_comm(*name);
   if (const auto state = value_of(text, "State"); state && !state->empty()) thread.state = state->front();
+  if (const auto ids = value_of(text, "NSpid")) {
+    // One number for each namespace, ours first (proc_pid_status, fs/proc/array.c).
+    Words words(*ids);
+    for (auto id = words.number<std::uint64_t>(); id; id = words.number<std::uint64_t>()) thread.ns_tid = *id;
+    if (thread.ns_tid == thread.tid) thread.ns_tid = 0;
+  }
   thread.sig_pnd = number_of<std::uint64_t>(text, "SigPnd", 16);
   thread.sig_blk = number_of<std::uint64_t>(text, "SigBlk", 16);
   thread.voluntary_switches = number_of<std::uint64_t>(text, "voluntary_ctxt_switches");

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "facts/facts.h"
+#include "verdict/process_tree.h"
 #include "verdict/verdict.h"
 
 namespace hang::report {
@@ -17,6 +18,10 @@ struct Style {
 // hang classify
 std::string classify_text(const facts::Snapshot& snapshot, const verdict::Verdict& verdict, const Style& style);
 std::string classify_json(const facts::Snapshot& snapshot, const verdict::Verdict& verdict);
+
+// hang classify --tree
+std::string tree_text(const verdict::ProcessTree& tree, const Style& style);
+std::string tree_json(const verdict::ProcessTree& tree);
 
 // The listings: hang interpreters, threads, gil, signals, loops, channels.
 enum class Listing { interpreters, threads, gil, signals, loops, channels };

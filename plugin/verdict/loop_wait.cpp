@@ -30,11 +30,11 @@ void own_wait(const WaitGraph& graph, LoopWait& wait) {
 // Other threads: they can wake the loop if they can act at all and lead to it.
 void other_threads(const Process& process, const WaitGraph& graph, LoopWait& wait) {
   for (auto tid : process.python_tids()) {
-    if (tid == wait.loop->tid) continue;
     const auto* state = process.current_state(tid);
     // What a thread is about whose frames were not read (gcore saves a stack with a guard page inside as zeros) is
-    // open: it may do a job for this loop.
+    // open: it may do a job for this loop, or be a helper that polls for it.
     if (state != nullptr && !state->frames_complete) wait.unread.push_back(tid);
+    if (tid == wait.loop->tid) continue;
     // trio's guest mode waits for events in a worker.
     if (state != nullptr && is_busy_pool_worker(state->frames) && process.loop_of(tid) == nullptr)
       wait.workers.push_back(tid);
@@ -76,7 +76,7 @@ std::optional<LoopWait> loop_wait(const Process& process, const WaitGraph& graph
   own_wait(graph, wait);
   other_threads(process, graph, wait);
   if (!wait.unread.empty())
-    wait.missing = fmt::format("the Python frames of {}, which may do a job for the loop",
+    wait.missing = fmt::format("the Python frames of {}, which may have to do with the loop",
                                process.thread_label(wait.unread.front()));
   if (!process.facts().kernel.fds_known)
     wait.missing = "what the loop's descriptors are and who holds their other ends";

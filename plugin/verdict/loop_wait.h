@@ -25,7 +25,7 @@ struct LoopWait {
   std::vector<WaitsFor> orphans;         // registered descriptors that nothing outside this process can make ready
   std::vector<std::uint64_t> strangers;  // live threads that nothing was seen to connect with the loop
   std::vector<std::uint64_t> workers;    // pool workers that run a job: the loop may wait for their result
-  std::vector<std::uint64_t> unread;     // other threads whose Python frames were not all read
+  std::vector<std::uint64_t> unread;     // threads whose Python frames were not all read
   std::optional<std::string> missing;    // a fact without which this cannot be decided
   bool wants_forever = false;            // a task sleeps for ever on purpose (trio.sleep_forever)
   bool no_tasks = false;                 // run_forever without a task: it waits for work from outside

@@ -235,6 +235,9 @@ void ChainBuilder::follow_epoll(const Owner& owner, const ThreadFacts& thread, s
 
 void ChainBuilder::follow_child(const Owner& owner, std::size_t at, std::int64_t pid, const std::string& how) {
   const auto wait_for = [&](std::uint64_t child) {
+    if (child == chain_.own_)  // by one of the neighbours, its parent
+      return link(at, add(child, process_.main_tid(), node_label(process_, process_.main_tid())), Need::child_end, -1,
+                  "the end of this process", how);
     const auto* neighbour = facts_.neighbour(child);
     if (chain_.has_ended(child) || neighbour == nullptr)
       return raise(at, Ability::able, fmt::format("waits for {}, which has ended or is not known", child));
