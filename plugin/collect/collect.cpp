@@ -262,6 +262,7 @@ Result<Snapshot> Collector::read_once() {
   add_program_counters(target_, snapshot);
   read_python_waits(*python_, snapshot);
   loops::read_loops(*python_, snapshot);
+  if (options_.channels) loops::read_channels(*python_, snapshot);
   read_subprocesses(*python_, snapshot);
   translate_children(snapshot);
   if (target_.local()) read_neighbours(snapshot);

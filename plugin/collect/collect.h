@@ -15,6 +15,8 @@ struct Options {
   std::chrono::milliseconds interval{50};
   // Read the target as this CPython 3.N; otherwise as what it says it is.
   std::optional<int> assumed_minor;
+  // Also the channels inside the process (facts::PythonFacts::channels).
+  bool channels = false;
   // Of a core: what the kernel knew of the same process, read when it still was there. Not owned.
   const facts::Snapshot* sidecar = nullptr;
 };

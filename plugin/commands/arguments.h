@@ -37,6 +37,7 @@ struct Arguments {
   std::string source;                 // a bare PID or PATH
   std::string output;                 // -o
   bool with_core = false, tree = false;
+  bool channels = false;  // read those inside the process: they are asked for, or kept
   BatchArguments batch;
   std::chrono::milliseconds interval{50};
   std::optional<int> assumed_minor;  // 11 of --assume-python 3.11

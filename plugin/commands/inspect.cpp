@@ -35,6 +35,7 @@ Result<facts::Snapshot> collect_from(Target& target, std::string host_name, cons
   if (sidecar) options.sidecar = &*sidecar;
   options.interval = arguments.interval;
   options.assumed_minor = arguments.assumed_minor;
+  options.channels = arguments.channels || !arguments.save_file.empty();
   auto snapshot = collect::collect(target, options);
   if (snapshot) snapshot->target.host = std::move(host_name);
   return snapshot;

@@ -42,6 +42,7 @@ Result<facts::Snapshot> take(std::uint64_t pid, const Arguments& arguments, cons
   collect::Options options;
   options.interval = arguments.interval;
   options.assumed_minor = arguments.assumed_minor;
+  options.channels = true;
   auto snapshot = collect::collect(**target, options);
   if (snapshot) snapshot->target.host = "native";
   return snapshot;

@@ -15,7 +15,9 @@ using report::Listing;
 
 // A listing is a command whose run function differs in one word.
 template <Listing listing>
-Output run_listing(const Command&, const Arguments& arguments, const Host& host) {
+Output run_listing(const Command&, const Arguments& given, const Host& host) {
+  Arguments arguments = given;
+  arguments.channels = listing == Listing::channels;
   return inspect(arguments, host, [&](const facts::Snapshot& snapshot, const report::Style& style) {
     bool json = arguments.format == Format::json;
     return Output{
@@ -141,9 +143,13 @@ std::vector<Command> make_table() {
                            {}},
                           OptionSet::report, run_listing<Listing::loops>));
   table.push_back(declare({"channels",
-                           "the file descriptors that threads and event loops wait on",
-                           "Lists pipes, sockets and epoll sets with who has the other end open and what is queued in "
-                           "them, and the event loops that watch them.",
+                           "queues, channels, pipes and sockets: who waits, who could act, the orphaned first",
+                           "Lists the channels that are objects of Python and that the frames of threads and tasks lead "
+                           "to (trio's and anyio's memory channels, asyncio.Queue, queue.Queue, multiprocessing's queues "
+                           "and connections, those between interpreters), with who waits for them, who has the other end "
+                           "and could act, and which are orphaned; then pipes and sockets with what is queued in them, "
+                           "who has the other end open, which event loops watch them, and unread bytes that nobody waits "
+                           "for. A mark in the first column says that something is wrong with it.",
                            {"hang channels -p 1234"},
                            {}},
                           OptionSet::report, run_listing<Listing::channels>));

@@ -484,6 +484,39 @@ struct AwaitedFacts {
   bool seen = true;            // false: inferred from references
 };
 
+// Channels between tasks, threads, processes or interpreters that are Python objects.
+enum class ChannelKind {
+  memory_channel,       // trio's and anyio's: two kinds of ends, which can be closed
+  async_queue,          // asyncio.Queue
+  thread_queue,         // queue.Queue, SimpleQueue
+  process_queue,        // multiprocessing.Queue, over a pipe
+  connection,           // multiprocessing.Connection, over a pipe or a socket
+  interpreter_queue,    // concurrent.interpreters (3.13+)
+  interpreter_channel,  // _interpchannels
+};
+
+// A thread, or a task of a loop, whose frames lead to a channel.
+struct ChannelUser {
+  std::uint64_t tstate = 0;  // thread state; of a task, that of its loop
+  std::uint64_t task = 0;    // 0 = the thread itself
+  // It has an open end of that kind or, where the ends are one object, its code names a call that does it.
+  bool sends = false, receives = false;
+  bool waits_to_send = false, waits_to_receive = false;
+};
+
+struct ChannelFacts {
+  ChannelKind kind = ChannelKind::thread_queue;
+  std::uint64_t object = 0;                                  // of a memory channel, the state that its ends share
+  std::string type;                                          // "asyncio.queues.Queue"
+  std::optional<std::int64_t> id;                            // between interpreters
+  std::optional<std::int64_t> items, limit;                  // 0 or less = without limit
+  std::optional<std::int64_t> open_senders, open_receivers;  // of a memory channel
+  std::optional<bool> closed;                                // Queue.shutdown(), close()
+  std::vector<int> fds;                                      // that it is made of: reading end, writing end
+  std::vector<ChannelUser> users;
+  bool searched = false;  // all frames were followed to their ends: there are no other users
+};
+
 struct PythonFacts {
   std::string version;  // "3.13.0"
   std::uint32_t hexversion = 0;
@@ -502,6 +535,8 @@ struct PythonFacts {
   std::vector<LoopFacts> loops;
   std::vector<LockFacts> locks;  // that threads wait for, as far as they were looked for
   std::vector<AwaitedFacts> awaited;
+  std::vector<ChannelFacts> channels;  // only where they were asked for
+  bool channels_known = false;
   std::vector<std::int64_t> exit_joins;  // children that the exit waits for: multiprocessing's, but for daemons
 };
 

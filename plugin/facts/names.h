@@ -136,6 +136,19 @@ struct Names<Provider> {
 };
 
 template <>
+struct Names<ChannelKind> {
+  static constexpr auto table = std::to_array<std::pair<ChannelKind, std::string_view>>({
+      {ChannelKind::memory_channel, "memory_channel"},
+      {ChannelKind::async_queue, "async_queue"},
+      {ChannelKind::thread_queue, "thread_queue"},
+      {ChannelKind::process_queue, "process_queue"},
+      {ChannelKind::connection, "connection"},
+      {ChannelKind::interpreter_queue, "interpreter_queue"},
+      {ChannelKind::interpreter_channel, "interpreter_channel"},
+  });
+};
+
+template <>
 struct Names<LoopKind> {
   static constexpr auto table = std::to_array<std::pair<LoopKind, std::string_view>>({
       {LoopKind::asyncio, "asyncio"},

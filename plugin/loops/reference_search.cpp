@@ -76,8 +76,6 @@ void ReferenceSearch::push_globals(RemoteAddr frame, int depth) {
   if (code && globals) push_names(*code, *globals, depth);
 }
 
-namespace {
-
 // The standard library and the frameworks reach objects of the program by what they are given, not by their globals.
 bool is_library(const std::string& file) {
   if (file.starts_with("<frozen ")) return true;
@@ -85,8 +83,6 @@ bool is_library(const std::string& file) {
     if (file.find(part) != std::string::npos) return true;
   return file.find("/lib/python3") != std::string::npos && file.find("-packages/") == std::string::npos;
 }
-
-}  // namespace
 
 void ReferenceSearch::push_names(RemoteAddr code, RemoteAddr globals, int depth) {
   if (goal_.all)
@@ -168,6 +164,7 @@ void ReferenceSearch::expand(RemoteAddr object, int depth) {
   auto& reader = python_.reader();
   auto type = objects_.type_name(object);
   if (!type || is_leaf(object)) return;
+  if (goal_.stop_at && goal_.stop_at(object, *type)) return;
   if (*type == "list" || *type == "tuple" || *type == "set" || *type == "frozenset" || *type == "collections.deque" ||
       *type == "SelectorKey")  // a named tuple of selectors.py
     return push_items(object, depth + 1);

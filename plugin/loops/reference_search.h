@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -21,7 +22,12 @@ struct Goal {
   std::unordered_set<std::uint64_t> channels;
   std::unordered_set<std::uint64_t> barriers;  // not looked into: other tasks, whose references are their own
   bool all = false;                            // go on after the first
+  // Asked for each object with the name of its type; what it answers true for is not looked into.
+  std::function<bool(RemoteAddr object, const std::string& type)> stop_at;
 };
+
+// A file of the standard library or of a framework, not of the program.
+bool is_library(const std::string& file);
 
 class ReferenceSearch {
  public:

@@ -4,6 +4,7 @@
 #include "facts/json.h"
 #include "report/json_parts.h"
 #include "report/report.h"
+#include "verdict/channel_fate.h"
 
 namespace hang::report {
 
@@ -42,6 +43,19 @@ std::string listing_json(Listing listing, const facts::Snapshot& snapshot) {
   json j{{"schema_version", facts::kSchemaVersion}, {"target", target_json(snapshot)}};
   j[key_of(listing)] = part(listing, facts);
   if (listing == Listing::threads && !facts["python"].is_null()) j["thread_states"] = facts["python"]["thread_states"];
+  if (listing == Listing::channels && snapshot.python) {
+    // What the objects of Python say, with what becomes of each.
+    const verdict::Process process(snapshot);
+    static constexpr const char* kFates[] = {"orphaned", "unread", "in_doubt", "open"};
+    json objects = facts["python"]["channels"];
+    for (std::size_t i = 0; i < objects.size(); ++i) {
+      const auto fate = verdict::fate_of(process, snapshot.python->channels[i]);
+      objects[i]["fate"] = kFates[static_cast<std::size_t>(fate.fate)];
+      objects[i]["why"] = fate.why;
+    }
+    j["objects"] = std::move(objects);
+    j["objects_known"] = snapshot.python->channels_known;
+  }
   j["gaps"] = gaps_json(snapshot.gaps);
   return dump(j);
 }

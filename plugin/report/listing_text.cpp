@@ -4,11 +4,11 @@
 #include <fmt/ranges.h>
 
 #include "facts/names.h"
+#include "report/channels_text.h"
 #include "report/loops_text.h"
 #include "report/paint.h"
 #include "report/report.h"
 #include "verdict/gil_grip.h"
-#include "verdict/other_end.h"
 #include "verdict/signal_path.h"
 #include "verdict/wait_graph.h"
 
@@ -258,61 +258,6 @@ std::string signals(const facts::Snapshot& snapshot, const Style& style) {
   return out + fmt::format("SIGINT handler {}\n", printable(handler));
 }
 
-std::string queue_words(const facts::FdFacts& fd) {
-  if (fd.unix_socket) {
-    const auto& u = *fd.unix_socket;
-    std::string words = u.rqueue ? fmt::format("{} unread", *u.rqueue) : "?";
-    if (u.wmem_alloc && u.sndbuf && *u.wmem_alloc >= *u.sndbuf) words += ", send queue full";
-    if (u.shutdown.value_or(0) != 0) words += fmt::format(", shutdown {}", *u.shutdown);
-    return words;
-  }
-  if (fd.inet) return fmt::format("{} unread, {} unsent, {}", fd.inet->rqueue, fd.inet->wqueue, fd.inet->state);
-  if (fd.pipe)
-    return fd.pipe->unread ? fmt::format("{} of {} bytes", *fd.pipe->unread, fd.pipe->capacity.value_or(0)) : "?";
-  return "-";
-}
-
-// Lower comes first: what nobody can ever make ready, then what only this process can.
-int channel_rank(verdict::End end) {
-  switch (end) {
-    case verdict::End::gone: return 0;
-    case verdict::End::this_process: return 1;
-    case verdict::End::other_process: return 2;
-    default: return 3;
-  }
-}
-
-std::string channels(const facts::Snapshot& snapshot, const Style& style) {
-  const Process process(snapshot);
-  struct Row {
-    int rank;
-    std::vector<std::string> cells;
-  };
-  std::vector<Row> rows;
-  for (const auto& fd : snapshot.kernel.fds) {
-    if (!fd.unix_socket && !fd.inet && !fd.pipe) continue;
-    const auto end = verdict::other_end(process, fd.fd, fd.readable);
-    std::vector<int> watchers;
-    for (const auto& set : snapshot.kernel.fds)
-      for (const auto& entry : set.epoll)
-        if (entry.fd == fd.fd) watchers.push_back(set.fd);
-    std::string role = "-";
-    for (const auto& loop : snapshot.python->loops)
-      if (std::find(loop.own_fds.begin(), loop.own_fds.end(), fd.fd) != loop.own_fds.end())
-        role = fmt::format("{} loop's wakeup", name_of(loop.kind));
-    if (snapshot.python->signals.wakeup_fd == fd.fd) role = role == "-" ? "signal wakeup" : role + ", signal wakeup";
-    rows.push_back({role == "-" ? channel_rank(end.end) : 4,
-                    {std::to_string(fd.fd), queue_words(fd),
-                     watchers.empty() ? "-" : fmt::format("{}", fmt::join(watchers, ",")), role, end.words}});
-  }
-  if (!snapshot.kernel.fds_known) return "Not known: a core has no descriptor table.\n";
-  if (rows.empty()) return "No pipes or sockets are open.\n";
-  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.rank < b.rank; });
-  Table table({"FD", "QUEUED", "EPOLL", "ROLE", "OTHER END"});
-  for (auto& row : rows) table.row(std::move(row.cells));
-  return table.text(style);
-}
-
 }  // namespace
 
 std::string listing_text(Listing listing, const facts::Snapshot& snapshot, const Style& style) {
@@ -323,7 +268,7 @@ std::string listing_text(Listing listing, const facts::Snapshot& snapshot, const
     case Listing::gil: return gil(snapshot, style);
     case Listing::signals: return signals(snapshot, style);
     case Listing::loops: return loops_text(snapshot, style);
-    case Listing::channels: return channels(snapshot, style);
+    case Listing::channels: return channels_text(snapshot, style);
   }
   return {};
 }

@@ -1,0 +1,89 @@
+// hang channels on a real process with channels of every kind, on each CPython.
+#include <algorithm>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "command.h"
+#include "support/python_process.h"
+
+namespace hang::test {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+class Channels : public testing::TestWithParam<CPython> {
+ protected:
+  void SetUp() override {
+    PythonOptions options;
+    options.root = GetParam().root;
+    auto started = PythonProcess::run_script(GetParam(), std::string(HANG_LABS) + "/channels_mix.py", options);
+    ASSERT_TRUE(started.ok()) << started.error().message;
+    process_ = std::move(*started);
+    const auto result = hang({"--format", "json"});
+    report_ = json::parse(result.out, nullptr, false);
+    ASSERT_TRUE(report_.is_object()) << result.out << result.err;
+  }
+  CommandResult hang(std::vector<std::string> words) {
+    words.insert(words.begin(), {HANG_BINARY, "channels", "-p", std::to_string(process_->pid())});
+    return run_command(words);
+  }
+  // The objects of that kind whose explanation has `words` in it.
+  [[nodiscard]] std::vector<json> objects(const std::string& kind, const std::string& words) const {
+    std::vector<json> found;
+    for (const auto& object : report_.at("objects"))
+      if (object.at("kind") == kind && object.at("why").get<std::string>().find(words) != std::string::npos)
+        found.push_back(object);
+    return found;
+  }
+
+  std::unique_ptr<PythonProcess> process_;
+  json report_;
+};
+
+TEST_P(Channels, OrphansAreTheOnesThatNobodyCouldServe) {
+  EXPECT_TRUE(report_.at("objects_known"));
+  const auto lonely = objects("async_queue", "task lonely");
+  ASSERT_EQ(lonely.size(), 1U) << report_.at("objects").dump(1);
+  EXPECT_EQ(lonely[0].at("fate"), "orphaned") << lonely[0].dump(1);
+  EXPECT_EQ(lonely[0].at("items"), 0);
+
+  const auto feeder = objects("thread_queue", "\"feeder\"");
+  ASSERT_EQ(feeder.size(), 1U) << report_.at("objects").dump(1);
+  EXPECT_EQ(feeder[0].at("fate"), "orphaned") << feeder[0].dump(1);
+  EXPECT_EQ(feeder[0].at("limit"), 2);
+  EXPECT_EQ(feeder[0].at("items"), 2);
+}
+
+TEST_P(Channels, OneThatSomebodyCouldServeIsOpen) {
+  const auto consumer = objects("async_queue", "task consumer");
+  ASSERT_EQ(consumer.size(), 1U);
+  EXPECT_EQ(consumer[0].at("fate"), "open");
+  EXPECT_THAT(consumer[0].at("why").get<std::string>(), HasSubstr("could send: task producer"));
+  EXPECT_EQ(objects("thread_queue", "\"ping\"").size(), 2U) << "it waits for one, and could send by the other";
+}
+
+TEST_P(Channels, AConnectionIsNamedByItsDescriptor) {
+  const auto listener = objects("connection", "\"listener\"");
+  ASSERT_EQ(listener.size(), 1U) << report_.at("objects").dump(1);
+  EXPECT_EQ(listener[0].at("fds").size(), 1U);
+}
+
+TEST_P(Channels, TheOrphanedComeFirst) {
+  const auto text = hang({}).out;
+  const auto last_orphan = text.rfind("orphaned: task"), first_open = text.find("could send");
+  ASSERT_NE(last_orphan, std::string::npos) << text;
+  ASSERT_NE(first_open, std::string::npos) << text;
+  EXPECT_LT(last_orphan, first_open) << text;
+}
+
+std::string python_name(const testing::TestParamInfo<CPython>& info) {
+  return info.param.name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, Channels, testing::ValuesIn(supported_pythons()), python_name);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Channels);
+
+}  // namespace
+}  // namespace hang::test

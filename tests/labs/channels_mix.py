@@ -1,0 +1,69 @@
+"""Channels of every kind that a process can have by itself, orphaned and not. For `hang channels`; no hang is claimed."""
+
+import asyncio
+import multiprocessing
+import queue
+import threading
+
+import labkit
+
+full = queue.Queue(maxsize=2)
+
+
+def feeder():
+    for number in range(3):
+        full.put(number)
+
+
+def pump(taken, given):
+    while True:
+        given.put(taken.get())
+
+
+def listener(end):
+    end.recv()
+
+
+async def producer(channel):
+    await asyncio.sleep(1000)
+    await channel.put(1)
+
+
+async def consumer(channel):
+    await channel.get()
+
+
+async def lonely(channel):
+    await channel.get()
+
+
+def threads():
+    one, other = queue.Queue(), queue.Queue()
+    ours, theirs = multiprocessing.Pipe()
+    for name, function, arguments in (
+        ("feeder", feeder, ()),
+        ("ping", pump, (one, other)),
+        ("pong", pump, (other, one)),
+        ("listener", listener, (ours,)),
+    ):
+        thread = threading.Thread(target=function, args=arguments, name=name, daemon=True)
+        thread.start()
+        labkit.await_syscall(thread.native_id, labkit.FUTEX | labkit.READ)
+    return theirs
+
+
+async def main():
+    keep = threads()
+    shared, orphan = asyncio.Queue(), asyncio.Queue()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(producer(shared), name="producer")
+        group.create_task(consumer(shared), name="consumer")
+        group.create_task(lonely(orphan), name="lonely")
+        del orphan
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        labkit.ready()
+    del keep
+
+
+asyncio.run(main())
