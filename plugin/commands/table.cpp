@@ -142,17 +142,18 @@ std::vector<Command> make_table() {
                            {"hang loops -p 1234", "hang loops -p 1234 --verbose"},
                            {}},
                           OptionSet::report, run_listing<Listing::loops>));
-  table.push_back(declare({"channels",
-                           "queues, channels, pipes and sockets: who waits, who could act, the orphaned first",
-                           "Lists the channels that are objects of Python and that the frames of threads and tasks lead "
-                           "to (trio's and anyio's memory channels, asyncio.Queue, queue.Queue, multiprocessing's queues "
-                           "and connections, those between interpreters), with who waits for them, who has the other end "
-                           "and could act, and which are orphaned; then pipes and sockets with what is queued in them, "
-                           "who has the other end open, which event loops watch them, and unread bytes that nobody waits "
-                           "for. A mark in the first column says that something is wrong with it.",
-                           {"hang channels -p 1234"},
-                           {}},
-                          OptionSet::report, run_listing<Listing::channels>));
+  table.push_back(
+      declare({"channels",
+               "queues, pipes and sockets, the orphaned ones first",
+               "Lists the channels that are objects of Python and that the frames of threads and tasks lead "
+               "to (trio's and anyio's memory channels, asyncio.Queue, queue.Queue, multiprocessing's queues "
+               "and connections, those between interpreters), with who waits for them, who has the other end "
+               "and could act, and which are orphaned; then pipes and sockets with what is queued in them, "
+               "who has the other end open, which event loops watch them, and unread bytes that nobody waits "
+               "for. A mark in the first column says that something is wrong with it.",
+               {"hang channels -p 1234"},
+               {}},
+              OptionSet::report, run_listing<Listing::channels>));
   table.push_back(declare(
       {"graph",
        "who waits for whom, as a graph",

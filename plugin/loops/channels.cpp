@@ -98,7 +98,7 @@ bool names_one(const std::vector<std::string>& names, const std::array<std::stri
 class ChannelReader {
  public:
   ChannelReader(Python& python, facts::Snapshot& snapshot)
-      : python_(python), objects_(python.objects()), snapshot_(snapshot), facts_(*snapshot.python) {}
+      : python_(python), objects_(python.objects()), facts_(*snapshot.python) {}
 
   void run();
 
@@ -128,7 +128,6 @@ class ChannelReader {
 
   Python& python_;
   cpython::Objects objects_;
-  facts::Snapshot& snapshot_;
   facts::PythonFacts& facts_;
   std::map<std::tuple<ChannelKind, std::uint64_t, std::int64_t>, std::size_t> index_;
   std::map<std::uint64_t, std::optional<std::size_t>> type_index_;  // by the address of the class: is it a channel's?

@@ -186,17 +186,24 @@ std::string not_n2(const Case& c) {
   return watch.at_rest ? "every thread sleeps, and none moved" : "";
 }
 
+std::string not_p5(const Case& c) {
+  bool waits = false;
+  for (const auto& loop : c.process.python().loops)
+    for (const auto& task : loop.tasks) waits = waits || task.parked.on == facts::ParkedOn::process;
+  return waits ? "" : "no task waits for the end of a child";
+}
+
 struct Discriminator {
   std::string_view id;
   std::string (*why)(const Case& c);
 };
-constexpr std::array<Discriminator, 26> kDiscriminators{
+constexpr std::array<Discriminator, 27> kDiscriminators{
     {{"S1", not_s1},          {"S2", not_s2}, {"S3", not_s3},          {"S4", not_s4},          {"S5", not_s5},
      {"S7", not_s7},          {"K2", not_k2}, {"L1", not_loop_asleep}, {"L2", not_loop_asleep}, {"L3", not_l3},
      {"L4", not_l4},          {"L5", not_l5}, {"L6", not_l6},          {"L7", not_l7},          {"L8", not_l8},
      {"L9", not_loop_asleep}, {"G1", not_g1}, {"G2", not_g2},          {"G3", not_g3},          {"I1", not_i1},
      {"I2", not_i2},          {"I3", not_i3}, {"I4", not_i4},          {"I5", not_i5},          {"N1", not_n1},
-     {"N2", not_n2}}};
+     {"N2", not_n2},          {"P5", not_p5}}};
 
 }  // namespace
 

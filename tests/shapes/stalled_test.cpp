@@ -377,5 +377,74 @@ TEST(L8, APeerThatWasNotReadProvesNothing) {
   EXPECT_NE(classify(patient).finding.id, "L8");
 }
 
+// --- P5 ---
+
+constexpr std::uint64_t kLost = 400;
+
+// The main task waits for the end of process 400; there is no such process any more.
+facts::TaskFacts& awaiting(Patient& patient) {
+  auto& task = patient.loop(100).tasks.front();
+  task.object = kTask;
+  task.parked.on = facts::ParkedOn::process;
+  task.parked.pid = kLost;
+  facts::NeighbourFacts neighbour;
+  neighbour.pid = kLost;
+  patient.facts().kernel.neighbours.push_back(neighbour);
+  patient.watched(50);
+  return task;
+}
+
+TEST(P5, TheChildIsGoneAndNobodyTells) {
+  Patient patient;
+  awaiting(patient);
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "P5");
+  EXPECT_EQ(verdict.finding.confidence, Confidence::certain);
+  EXPECT_EQ(verdict.finding.blame[0].frame, "consume, app.py:12");
+  EXPECT_NE(verdict.finding.summary.find("process 400"), std::string::npos);
+}
+
+TEST(P5, IgnoredSigchldIsNamed) {
+  Patient patient;
+  awaiting(patient);
+  patient.facts().kernel.process.sig_ign = std::uint64_t{1} << 16;
+  EXPECT_NE(classify(patient).finding.summary.find("SIGCHLD is ignored"), std::string::npos);
+}
+
+TEST(P5, AChildThatLivesIsNone) {
+  Patient patient;
+  awaiting(patient);
+  patient.facts().kernel.process.children = {{static_cast<std::int64_t>(kLost), "worker", 'S', 0}};
+  EXPECT_NE(classify(patient).finding.id, "P5");
+  patient.facts().kernel.process.children.front().state = 'Z';
+  EXPECT_EQ(classify(patient).finding.id, "P5") << "ended, and nobody looks";
+}
+
+TEST(P5, AThreadInWaitpidWillTell) {
+  Patient patient;
+  awaiting(patient);
+  patient.python_thread(101, "waitpid-0");
+  auto& wait = patient.thread(101).wait;
+  wait.kind = facts::WaitKind::wait_child;
+  wait.name = "wait4";
+  wait.pid = kLost;
+  patient.watched(50);
+  EXPECT_NE(classify(patient).finding.id, "P5");
+}
+
+TEST(P5, ALoopThatTurnsMayBeAboutToTell) {
+  Patient patient;
+  awaiting(patient);
+  patient.facts().watch.threads.front().voluntary_switches = 1;
+  EXPECT_NE(classify(patient).finding.id, "P5");
+}
+
+TEST(P5, NothingIsSaidOfAProcessThatWasNotLookedAt) {
+  Patient patient;
+  awaiting(patient);
+  patient.facts().kernel.neighbours.clear();
+  EXPECT_NE(classify(patient).finding.id, "P5");
+}
+
 }  // namespace
 }  // namespace hang::test

@@ -48,6 +48,7 @@ std::optional<Finding> wakeup_fd_misrouted(const Case& c);          // S4
 std::optional<Finding> sigint_ignored_or_blocked(const Case& c);    // S5
 std::optional<Finding> exit_joins_nondaemon(const Case& c);         // I3
 std::optional<Finding> pipe_full_writer(const Case& c);             // B1
+std::optional<Finding> child_exit_lost(const Case& c);              // P5
 std::optional<Finding> pipe_held_open(const Case& c);               // B2
 std::optional<Finding> silent_peer_no_timeout(const Case& c);       // B3
 std::optional<Finding> multi_process_wait_chain(const Case& c);     // P6
