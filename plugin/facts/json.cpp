@@ -104,6 +104,46 @@ std::string to_json_text(const Snapshot& snapshot) {
   return nlohmann::json(snapshot).dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+namespace {
+
+// Facts refer to each other by index. What was written by us is right; a file may say anything.
+std::string wrong_index(const Snapshot& snapshot) {
+  if (!snapshot.python) return {};
+  const auto& python = *snapshot.python;
+  const auto gils = static_cast<int>(python.gils.size());
+  for (const auto& interpreter : python.interpreters)
+    if (interpreter.gil < -1 || interpreter.gil >= gils) return fmt::format("gil {}", interpreter.gil);
+  for (const auto& watch : snapshot.watch.gils)
+    if (watch.gil < 0 || watch.gil >= gils) return fmt::format("watch of gil {}", watch.gil);
+  for (const auto& state : python.thread_states)
+    if (state.polling && state.polling->frame >= state.frames.size())
+      return fmt::format("polling frame {}", state.polling->frame);
+  for (const auto& loop : python.loops) {
+    const auto* state = snapshot.thread_state(loop.tstate);
+    const auto frames = state == nullptr ? 0 : static_cast<int>(state->frames.size());
+    if (loop.user_frame && (*loop.user_frame < 0 || *loop.user_frame >= frames))
+      return fmt::format("user_frame {}", *loop.user_frame);
+  }
+  const auto frames_of = [&](std::uint64_t tstate) {
+    const auto* state = snapshot.thread_state(tstate);
+    return state == nullptr ? std::size_t{0} : state->frames.size();
+  };
+  for (const auto& lock : python.locks) {
+    for (const auto& holder : lock.held_by)
+      if (holder.frame >= frames_of(holder.tstate)) return fmt::format("frame {} of a lock's holder", holder.frame);
+    for (const auto frame : lock.named_by)
+      if (frame >= frames_of(lock.waiter)) return fmt::format("frame {} of a lock's waiter", frame);
+  }
+  for (const auto& awaited : python.awaited) {
+    const auto* state = snapshot.thread_state(awaited.waiter);
+    if (state != nullptr && awaited.frame >= state->frames.size())
+      return fmt::format("waiting frame {}", awaited.frame);
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<Snapshot> from_json_text(std::string_view text) try {
   auto parsed = nlohmann::json::parse(text);
   int version = parsed.value("schema_version", 0);
@@ -111,7 +151,10 @@ Result<Snapshot> from_json_text(std::string_view text) try {
     return Error{ErrorKind::io,
                  fmt::format("facts have schema_version {}, this hang reads {}", version, kSchemaVersion)};
   }
-  return parsed.get<Snapshot>();
+  auto snapshot = parsed.get<Snapshot>();
+  if (const auto wrong = wrong_index(snapshot); !wrong.empty())
+    return Error{ErrorKind::io, fmt::format("not a facts file: {} points at nothing", wrong)};
+  return snapshot;
 } catch (const nlohmann::json::exception& failure) {
   return Error{ErrorKind::io, fmt::format("not a facts file: {}", failure.what())};
 }

@@ -40,5 +40,6 @@ struct ProcessTree {
 // `snapshots`: the process asked for first, then those of its neighbours (facts::NeighbourFacts), and of theirs, that
 // are CPythons; they must outlive the result. A pure function of the facts.
 ProcessTree process_tree(const std::vector<facts::Snapshot>& snapshots);
+ProcessTree process_tree(std::vector<facts::Snapshot>&& snapshots) = delete;
 
 }  // namespace hang::verdict

@@ -65,7 +65,8 @@ facts::Snapshot parked_child() {
 }
 
 TEST(ProcessTree, TheChildThatHangsIsBlamed) {
-  const auto tree = verdict::process_tree({parent(), parked_child()});
+  const std::vector<facts::Snapshot> snapshots{parent(), parked_child()};
+  const auto tree = verdict::process_tree(snapshots);
   ASSERT_EQ(tree.processes.size(), 2U);
   ASSERT_EQ(tree.chain.size(), 2U);
   EXPECT_FALSE(tree.circle);
@@ -76,7 +77,8 @@ TEST(ProcessTree, TheChildThatHangsIsBlamed) {
 }
 
 TEST(ProcessTree, AProgramThatIsNoPythonIsDescribed) {
-  const auto tree = verdict::process_tree({parent()});
+  const std::vector<facts::Snapshot> snapshots{parent()};
+  const auto tree = verdict::process_tree(snapshots);
   ASSERT_EQ(tree.chain.size(), 2U);
   EXPECT_EQ(tree.blamed().pid, kRoot);
   EXPECT_FALSE(tree.processes[1].verdict);
@@ -96,7 +98,8 @@ TEST(ProcessTree, AHangOfItsOwnEndsTheChain) {
   patient.facts().kernel.process.children.push_back({static_cast<std::int64_t>(kChild), "worker", 'S', 0});
   patient.facts().kernel.neighbours.push_back(neighbour(kChild, endless_futex(0x7000)));
   const auto root = through_json(patient.facts());
-  const auto tree = verdict::process_tree({root, facts});
+  const std::vector<facts::Snapshot> snapshots{root, facts};
+  const auto tree = verdict::process_tree(snapshots);
   EXPECT_EQ(tree.blamed().verdict->finding.id, "L1");
   EXPECT_EQ(tree.blamed().pid, kRoot);
   EXPECT_EQ(tree.processes.size(), 2U) << "seen beside it all the same";
@@ -111,7 +114,8 @@ TEST(ProcessTree, ACircleEnds) {
   child.kernel.neighbours = {neighbour(kRoot, wait_child(kChild))};
   child.kernel.neighbours[0].process.children = {{static_cast<std::int64_t>(kChild), "worker", 'S', 0}};
   EXPECT_EQ(verdict::classify(child).finding.id, "P6") << "seen from the other end, too";
-  const auto tree = verdict::process_tree({parent(), child});
+  const std::vector<facts::Snapshot> snapshots{parent(), child};
+  const auto tree = verdict::process_tree(snapshots);
   EXPECT_EQ(tree.processes.size(), 2U);
   EXPECT_EQ(tree.blamed().verdict->finding.id, "P6") << tree.blamed().verdict->finding.summary;
 }
