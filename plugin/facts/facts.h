@@ -432,6 +432,7 @@ struct CancelScopeFacts {
 // An event loop that is being run by a thread, seen from that thread's frames and the loop object's attributes.
 struct LoopFacts {
   LoopKind kind = LoopKind::unknown;
+  std::string type;  // of one of unknown kind: "uvloop.Loop"
   std::uint64_t tid = 0;
   std::uint64_t tstate = 0;
   std::int64_t interpreter = 0;
@@ -533,6 +534,9 @@ struct PythonFacts {
   std::vector<GilFacts> gils;
   SignalFacts signals;
   std::vector<LoopFacts> loops;
+  // Loops that are not asyncio's own and that its tasks belong to (uvloop): their insides are not read, so that rules
+  // do not use them. tid is 0 where no thread was seen to run it.
+  std::vector<LoopFacts> other_loops;
   std::vector<LockFacts> locks;  // that threads wait for, as far as they were looked for
   std::vector<AwaitedFacts> awaited;
   std::vector<ChannelFacts> channels;  // only where they were asked for

@@ -80,7 +80,7 @@ HANG_JSON(TaskFacts, object, name, main, system, frames, waits_on, waits_for_tas
           handles_cancel, shielded, unstoppable, child, child_ended)
 HANG_JSON(QueuedFacts, object, what, file, line, task, cancelled)
 HANG_JSON(CancelScopeFacts, object, delivering, tasks)
-HANG_JSON(LoopFacts, kind, tid, tstate, interpreter, run_function, object, in_selector, user_frame, ready, queued,
+HANG_JSON(LoopFacts, kind, type, tid, tstate, interpreter, run_function, object, in_selector, user_frame, ready, queued,
           scheduled, tasks, tasks_known, task_count, wakeup_reader, wakeup_writer, own_fds, epfd, signal_handlers,
           cancel_scopes, is_guest, host, stopping, closed, interrupt_pending, executor, wakers, wakers_searched)
 HANG_JSON(ChannelUser, tstate, task, sends, receives, waits_to_send, waits_to_receive)
@@ -88,8 +88,8 @@ HANG_JSON(ChannelFacts, kind, object, type, id, items, limit, open_senders, open
           searched)
 HANG_JSON(AwaitedFacts, waiter, frame, object, type, any, by, provider, task, seen)
 HANG_JSON(PythonFacts, version, hexversion, build, library, runtime, providers, finalizing, exit_closes_interpreters,
-          main_tid, interpreters, thread_states, gils, signals, loops, locks, awaited, channels, channels_known,
-          exit_joins)
+          main_tid, interpreters, thread_states, gils, signals, loops, other_loops, locks, awaited, channels,
+          channels_known, exit_joins)
 HANG_JSON(NativeSample, symbol, module, count)
 HANG_JSON(ThreadWatch, tid, cpu_ns, voluntary_switches, involuntary_switches, reads, running_reads, wait_changed,
           samples, native)

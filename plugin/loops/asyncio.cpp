@@ -219,4 +219,72 @@ void read_asyncio(Python& python, const facts::Snapshot& snapshot, const Driver&
   read_cancel_scopes(python, loop);
 }
 
+namespace {
+
+// The loop that a task belongs to.
+RemoteAddr loop_of_task(Python& python, RemoteAddr task) {
+  // Python tasks keep it in an attribute; what lies at TaskObj's place in them is something else.
+  if (auto owner = python.objects().attribute(task, "_loop")) return *owner;
+  return python.reader().pointer("TaskObj", "task_loop", task).value_or(RemoteAddr());
+}
+
+// asyncio.run() knows the loop that it runs, whatever it is made of (Lib/asyncio/runners.py, 3.11+).
+void find_runner(Python& python, const facts::PythonFacts& facts, LoopFacts& loop) {
+  for (const auto& state : facts.thread_states)
+    for (std::size_t i = 0; i < state.frames.size(); ++i) {
+      const auto& frame = state.frames[i];
+      if (frame.function != "Runner.run" || !frame.file.ends_with("asyncio/runners.py")) continue;
+      auto runner = python.local(RemoteAddr(frame.address), "self");
+      auto object = runner ? python.objects().attribute(*runner, "_loop") : runner;
+      if (!object || object->raw() != loop.object) continue;
+      loop.tid = state.tid;
+      loop.tstate = state.address;
+      loop.run_function = frame.function;
+      loop.in_selector = i == 0;  // the loop itself has no frames
+      if (i > 0) loop.user_frame = 0;
+      return;
+    }
+}
+
+bool is_read(const facts::PythonFacts& facts, RemoteAddr object) {
+  return std::any_of(facts.loops.begin(), facts.loops.end(),
+                     [&](const LoopFacts& loop) { return loop.object == object.raw(); });
+}
+
+}  // namespace
+
+void read_other_loops(Python& python, facts::Snapshot& snapshot) {
+  constexpr std::size_t kMostLoops = 64;
+  auto& facts = *snapshot.python;
+  for (const auto& interpreter : facts.interpreters) {
+    const auto tasks = all_tasks(python, snapshot, interpreter);
+    if (!tasks) continue;
+    TaskSelection selection(python);
+    for (const RemoteAddr task : *tasks) {
+      const RemoteAddr owner = loop_of_task(python, task);
+      if (!owner || is_read(facts, owner)) continue;
+      auto known = std::find_if(facts.other_loops.begin(), facts.other_loops.end(),
+                                [&](const LoopFacts& loop) { return loop.object == owner.raw(); });
+      if (known == facts.other_loops.end()) {
+        const auto type = python.objects().qualified_type_name(owner).value_or("");
+        // One of asyncio's own that no thread runs: it was closed, or has stopped.
+        if (type.empty() || type.starts_with("asyncio.") || facts.other_loops.size() >= kMostLoops) continue;
+        LoopFacts loop;
+        loop.type = type;
+        loop.object = owner.raw();
+        loop.interpreter = interpreter.id;
+        loop.tasks_known = true;
+        loop.task_count = 0;
+        find_runner(python, facts, loop);
+        facts.other_loops.push_back(std::move(loop));
+        known = std::prev(facts.other_loops.end());
+      }
+      const auto parts = parts_of(python, task, owner);
+      if (!parts) continue;
+      ++*known->task_count;
+      if (selection.takes(parts->coroutine, false)) known->tasks.push_back(read_task(python, task, *parts));
+    }
+  }
+}
+
 }  // namespace hang::loops

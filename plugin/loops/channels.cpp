@@ -144,6 +144,9 @@ std::vector<ChannelReader::Root> ChannelReader::roots() const {
   for (const auto& loop : facts_.loops)
     for (const auto& task : loop.tasks)
       if (!task.frames.empty() && !task.system) roots.push_back({loop.tstate, task.object, {&task.frames}});
+  for (const auto& loop : facts_.other_loops)
+    for (const auto& task : loop.tasks)
+      if (!task.frames.empty()) roots.push_back({loop.tstate, task.object, {&task.frames}});
   return roots;
 }
 
@@ -322,6 +325,10 @@ void ChannelReader::tidy() {
 
 void ChannelReader::run() {
   for (const auto& loop : facts_.loops) {
+    barriers_.insert(loop.object);
+    for (const auto& task : loop.tasks) barriers_.insert(task.object);
+  }
+  for (const auto& loop : facts_.other_loops) {
     barriers_.insert(loop.object);
     for (const auto& task : loop.tasks) barriers_.insert(task.object);
   }

@@ -21,6 +21,9 @@ std::optional<Driver> find_asyncio(const facts::ThreadStateFacts& state);
 void read_asyncio(cpython::Python& python, const facts::Snapshot& snapshot, const Driver& driver,
                   facts::LoopFacts& loop);
 
+// Loops of another make that asyncio's tasks belong to (facts::PythonFacts::other_loops). Needs the loops.
+void read_other_loops(cpython::Python& python, facts::Snapshot& snapshot);
+
 // trio: unrolled_run (trio/_core/_run.py, 0.22 to 0.34).
 std::optional<Driver> find_trio(const facts::ThreadStateFacts& state);
 void read_trio(cpython::Python& python, const Driver& driver, facts::LoopFacts& loop);

@@ -144,6 +144,7 @@ void read_loops(Python& python, facts::Snapshot& snapshot) {
     }
   }
   snapshot.python->loops = std::move(loops);
+  read_other_loops(python, snapshot);
   read_awaited(python, snapshot);
   read_polling(python, snapshot);
 }

@@ -90,6 +90,9 @@ std::string Descriptors::why_orphaned(const facts::FdFacts& fd, const verdict::O
   const auto who = process_.thread_label(waiting.front());
   if (end.end == End::gone) return fmt::format("orphaned: {} waits for it, and nobody has the other end any more", who);
   if (end.end != End::this_process) return {};
+  for (const auto& loop : snapshot_.python->other_loops)
+    if (loop.tid == waiting.front())
+      return fmt::format("{} waits for it, in a {}, which may have both ends for itself", who, loop.type);
   for (const auto tid : graph_.alive_besides(waiting.front()))
     return fmt::format("{} waits for it; only this process has the other end, where {} could use it", who,
                        process_.thread_label(tid));
@@ -104,7 +107,7 @@ std::string Descriptors::why_unread(const facts::FdFacts& fd, const verdict::Oth
                      : fd.pipe && fd.readable ? fd.pipe->unread
                                               : std::nullopt;
   if (bytes.value_or(0) == 0 || !waiting_on(fd.fd).empty()) return {};
-  std::string why = fmt::format("{} byte{} unread: no thread waits for them", *bytes, *bytes == 1 ? "" : "s");
+  std::string why = fmt::format("{} byte{} unread: no thread waits to read", *bytes, *bytes == 1 ? "" : "s");
   for (const int other : end.our_fds)
     if (const auto waiting = waiting_on(other); !waiting.empty())
       why += fmt::format("; {} waits at the other end, fd {}", process_.thread_label(waiting.front()), other);

@@ -43,6 +43,7 @@ std::string listing_json(Listing listing, const facts::Snapshot& snapshot) {
   json j{{"schema_version", facts::kSchemaVersion}, {"target", target_json(snapshot)}};
   j[key_of(listing)] = part(listing, facts);
   if (listing == Listing::threads && !facts["python"].is_null()) j["thread_states"] = facts["python"]["thread_states"];
+  if (listing == Listing::loops && !facts["python"].is_null()) j["other_loops"] = facts["python"]["other_loops"];
   if (listing == Listing::channels && snapshot.python) {
     // What the objects of Python say, with what becomes of each.
     const verdict::Process process(snapshot);

@@ -81,8 +81,21 @@ void LoopText::head() {
                  ? ", no timer set"
                  : fmt::format(", next timer in {}", verdict::duration(static_cast<double>(*thread->wait.timeout_ms)));
   if (loop_.is_guest == true) state += ", a guest of another loop";
-  out_ += paint_.bold(fmt::format("{} loop", name_of(loop_.kind))) +
-          fmt::format(" · {} · interpreter {}\n", process_.thread_label(loop_.tid), loop_.interpreter);
+  const bool unknown = loop_.kind == facts::LoopKind::unknown;
+  out_ += paint_.bold(unknown ? loop_.type : fmt::format("{} loop", name_of(loop_.kind))) +
+          fmt::format(" · {} · interpreter {}\n",
+                      loop_.tid == 0 ? "no thread was seen to run it" : process_.thread_label(loop_.tid),
+                      loop_.interpreter);
+  if (unknown) {
+    out_ += fmt::format(
+        "  hang does not read loops of this kind: its queue, timers and descriptors are not known\n"
+        "  {}; {} tasks\n",
+        loop_.tid == 0      ? "state not known"
+        : loop_.in_selector ? "no step runs; the thread is in " + (thread == nullptr ? "?" : thread->wait.name)
+                            : "running a step",
+        loop_.task_count.value_or(0));
+    return;
+  }
   const auto system = static_cast<std::uint64_t>(
       std::count_if(loop_.tasks.begin(), loop_.tasks.end(), [](const auto& t) { return t.system; }));
   out_ += fmt::format("  {}; {} ready, {} timers, {} tasks\n", state, loop_.ready ? std::to_string(*loop_.ready) : "?",
@@ -148,6 +161,10 @@ std::string loops_text(const facts::Snapshot& snapshot, const Style& style) {
   const Process process(snapshot);
   std::string out;
   for (const auto& loop : snapshot.python->loops) {
+    if (!out.empty()) out += "\n";
+    out += LoopText(process, loop, style).text();
+  }
+  for (const auto& loop : snapshot.python->other_loops) {
     if (!out.empty()) out += "\n";
     out += LoopText(process, loop, style).text();
   }

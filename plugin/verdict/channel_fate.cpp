@@ -76,9 +76,10 @@ ChannelFate waited(const Process& process, const ChannelFacts& channel, const st
 std::string user_label(const Process& process, const ChannelUser& user) {
   const auto* state = process.facts().thread_state(user.tstate);
   if (user.task != 0)
-    for (const auto& loop : process.python().loops)
-      for (const auto& task : loop.tasks)
-        if (task.object == user.task) return "task " + task.name;
+    for (const auto* loops : {&process.python().loops, &process.python().other_loops})
+      for (const auto& loop : *loops)
+        for (const auto& task : loop.tasks)
+          if (task.object == user.task) return "task " + task.name;
   if (state == nullptr) return "a thread";
   const auto label = process.thread_label(state->tid);
   return state->interpreter == 0 ? label : fmt::format("{} (interpreter {})", label, state->interpreter);

@@ -68,6 +68,13 @@ std::string why_not(const Finding& other, const Finding& verdict) {
   return fmt::format("{} comes first: it would hold with or without this", verdict.id);
 }
 
+// A loop of a kind that is not read (uvloop), run by that thread.
+const facts::LoopFacts* other_loop_of(const Process& process, std::uint64_t tid) {
+  for (const auto& loop : process.python().other_loops)
+    if (loop.tid == tid) return &loop;
+  return nullptr;
+}
+
 // What the undetermined process is waiting for, and which fact would decide.
 Finding undetermined(const Case& c, std::vector<facts::Gap>& gaps) {
   const auto& process = c.process;
@@ -107,6 +114,10 @@ Finding undetermined(const Case& c, std::vector<facts::Gap>& gaps) {
       missing = wait && wait->missing ? *wait->missing : "who could still wake the loop";
       shapes = {"L1", "N3"};
     }
+  } else if (const auto* other = other_loop_of(process, main); other != nullptr && other->in_selector) {
+    missing =
+        fmt::format("what {}, the event loop that it runs, waits for: loops of that kind are not read", other->type);
+    shapes = {"L1", "N3"};
   } else if (grip != nullptr && grip->grip == Grip::held &&
              (process.waits_for_gil(main) || waiting.waker == Waker::running)) {
     missing = "whether anything moves: a second sample of the running process";

@@ -92,7 +92,14 @@ static bool has_anyio_4(const std::string& root) {
   return false;
 }
 
+// Debian builds it for its own CPython only.
+static bool has_uvloop(const CPython& python) {
+  return python.root.empty() && python.path() == "/usr/bin/python3.11" &&
+         std::filesystem::exists("/usr/lib/python3/dist-packages/uvloop");
+}
+
 bool Lab::runs_on(const CPython& python) const {
+  if (needs == "uvloop" && !has_uvloop(python)) return false;
   if (needs == "anyio" && !has_anyio_4(python.root)) return false;
   return python.minor >= first_minor && python.minor <= last_minor && std::filesystem::exists(executable(python));
 }
