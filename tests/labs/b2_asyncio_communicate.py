@@ -13,6 +13,7 @@ async def main():
     reading = asyncio.create_task(child.communicate())
     while child.returncode is None:
         await asyncio.sleep(0.001)
+    labkit.await_sleeper()
     labkit.ready()
     await reading  # BLAME
 

@@ -13,5 +13,6 @@ def read_all():
 
 child = subprocess.Popen(["/bin/sh", "-c", "sleep 1000 & exit 0"], stdout=subprocess.PIPE)
 labkit.await_zombie(child.pid)
+labkit.await_sleeper()
 labkit.ready()
 read_all()

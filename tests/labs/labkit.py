@@ -59,8 +59,25 @@ def await_child(pid, deadline=30.0):
         time.sleep(0.001)
 
 
+def await_sleeper(deadline=30.0):
+    """Returns once a `sleep` of this process group, whoever started it, sleeps: before, it is still being loaded."""
+    until = time.monotonic() + deadline
+    while True:
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/stat") as file:
+                    name, _, rest = file.read().rpartition(")")
+            except OSError:
+                continue  # it has ended
+            if name.endswith("(sleep") and int(rest.split()[2]) == os.getpgrp():
+                return await_syscall(pid, NANOSLEEP, process=pid)
+        assert time.monotonic() < until, "no sleep of this process group"
+        time.sleep(0.001)
+
+
 def ready_when_child_ended():
-    """Says READY from a thread once this process has a child that has ended (which stays a zombie), and ends."""
+    """Says READY from a thread once this process has a child that has ended (which stays a zombie) and has left a `sleep`
+    behind, and ends."""
     import threading
 
     def watch():
@@ -73,6 +90,7 @@ def ready_when_child_ended():
             except ChildProcessError:
                 pass
             time.sleep(0.001)
+        await_sleeper()
         ready()
 
     threading.Thread(target=watch, daemon=True).start()
