@@ -91,7 +91,13 @@ Result<void> walk(Reader& reader, RemoteAddr tstate, std::vector<facts::FrameFac
       // 3.12+: the frame that a C caller of the eval loop has on its own stack. What was called is just inside.
       if (!frames.empty()) frames.back().entry = true;
     } else {
-      if (!frame->code) return Error{ErrorKind::inconsistent, "a frame being made or freed", *at, kFrame};
+      if (!frame->code) {
+        const bool core = reader.target().kind() == TargetKind::core;
+        return Error{ErrorKind::inconsistent,
+                     core ? "the core has zeros there: gcore leaves a stack out that has a guard page in it"
+                          : "a frame being made or freed",
+                     *at, kFrame};
+      }
       auto code = read_code(reader, frame->code);
       if (!code) return code.error();
       if (!is_incomplete(reader, *frame, **code)) frames.push_back(describe(reader, *at, *frame, **code));
