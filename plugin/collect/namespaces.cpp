@@ -46,11 +46,12 @@ void translate_children(Snapshot& snapshot) {
     if (pid) pid = child_here(snapshot, *pid);
   };
   for (auto& state : snapshot.python->thread_states) translate(state.child);
-  for (auto& loop : snapshot.python->loops)
-    for (auto& task : loop.tasks) {
-      translate(task.child);
-      translate(task.parked.pid);
-    }
+  for (auto* loops : {&snapshot.python->loops, &snapshot.python->other_loops})
+    for (auto& loop : *loops)
+      for (auto& task : loop.tasks) {
+        translate(task.child);
+        translate(task.parked.pid);
+      }
 }
 
 }  // namespace hang::collect

@@ -93,10 +93,11 @@ Result<void> walk(Reader& reader, RemoteAddr tstate, std::vector<facts::FrameFac
     } else {
       if (!frame->code) {
         const bool core = reader.target().kind() == TargetKind::core;
-        return Error{ErrorKind::inconsistent,
-                     core ? "the core has zeros there: gcore leaves a stack out that has a guard page in it"
-                          : "a frame being made or freed",
-                     *at, kFrame};
+        return Error{
+            ErrorKind::inconsistent,
+            core ? "a frame without code: being made or freed, or zeros for a stack that could not be saved (gcore)"
+                 : "a frame being made or freed",
+            *at, kFrame};
       }
       auto code = read_code(reader, frame->code);
       if (!code) return code.error();

@@ -88,6 +88,12 @@ constexpr std::array<std::string_view, 6> kSends{"put", "put_nowait", "send", "s
 constexpr std::array<std::string_view, 7> kReceives{"get",      "get_nowait", "recv", "recv_bytes", "recv_bytes_into",
                                                     "get_many", "empty"};
 
+// A module that ends in a dot stands for the package: trio gives its classes the name of where they are public.
+bool is_of(const ChannelType& type, const std::string& full_name) {
+  if (type.module.ends_with('.')) return full_name.starts_with(type.module);
+  return full_name == type.name || full_name == std::string(type.module) + "." + std::string(type.name);
+}
+
 template <std::size_t size>
 bool names_one(const std::vector<std::string>& names, const std::array<std::string_view, size>& wanted) {
   return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
@@ -105,10 +111,13 @@ class ChannelReader {
  private:
   struct Root {
     std::uint64_t tstate = 0, task = 0;
-    std::vector<const std::vector<FrameFacts>*> frames;
+    const std::vector<FrameFacts>* frames = nullptr;
   };
   std::vector<Root> roots() const;
   void search(const Root& root);
+  void search_callbacks(const facts::LoopFacts& loop);
+  template <typename Begin>
+  void follow(ChannelUser& user, bool sends, bool receives, Begin begin);
   bool take(RemoteAddr object, const std::string& type_name, ChannelUser& user, bool sends, bool receives);
   const ChannelType* type_of(RemoteAddr object, const std::string& type_name);
   ChannelFacts* channel_of(RemoteAddr object, const ChannelType& type);
@@ -140,13 +149,13 @@ class ChannelReader {
 std::vector<ChannelReader::Root> ChannelReader::roots() const {
   std::vector<Root> roots;
   for (const auto& state : facts_.thread_states)
-    if (!state.frames.empty()) roots.push_back({state.address, 0, {&state.frames}});
+    if (!state.frames.empty()) roots.push_back({state.address, 0, &state.frames});
   for (const auto& loop : facts_.loops)
     for (const auto& task : loop.tasks)
-      if (!task.frames.empty() && !task.system) roots.push_back({loop.tstate, task.object, {&task.frames}});
+      if (!task.frames.empty() && !task.system) roots.push_back({loop.tstate, task.object, &task.frames});
   for (const auto& loop : facts_.other_loops)
     for (const auto& task : loop.tasks)
-      if (!task.frames.empty()) roots.push_back({loop.tstate, task.object, {&task.frames}});
+      if (!task.frames.empty()) roots.push_back({loop.tstate, task.object, &task.frames});
   return roots;
 }
 
@@ -160,7 +169,7 @@ const ChannelType* ChannelReader::type_of(RemoteAddr object, const std::string& 
   if (fresh) {
     const auto full = objects_.qualified_type_name(object).value_or("");
     for (std::size_t i = 0; i < kTypes.size(); ++i)
-      if (kTypes[i].name == type_name && full.starts_with(kTypes[i].module)) known->second = i;
+      if (kTypes[i].name == type_name && is_of(kTypes[i], full)) known->second = i;
   }
   return known->second ? &kTypes[*known->second] : nullptr;
 }
@@ -265,19 +274,33 @@ void ChannelReader::search(const Root& root) {
   ChannelUser user{root.tstate, root.task, false, false, false, false};
   // Of the library's frames every second one names a `get` or a `close`.
   std::vector<std::string> names;
-  for (const auto* frames : root.frames)
-    for (const auto& frame : *frames) {
-      if (is_library(frame.file)) continue;
-      const auto of_frame = cpython::names_of_code(python_.reader(), RemoteAddr(frame.address));
-      names.insert(names.end(), of_frame.begin(), of_frame.end());
-    }
+  for (const auto& frame : *root.frames) {
+    if (is_library(frame.file)) continue;
+    const auto of_frame = cpython::names_of_code(python_.reader(), RemoteAddr(frame.address));
+    names.insert(names.end(), of_frame.begin(), of_frame.end());
+  }
   const bool sends = names_one(names, kSends), receives = names_one(names, kReceives);
+  follow(user, sends, receives, [&](ReferenceSearch& search) { search.begin_at(*root.frames); });
+}
+
+// Callbacks of a loop run no task, and what they would do with a channel is not known: they could do either.
+void ChannelReader::search_callbacks(const facts::LoopFacts& loop) {
+  ChannelUser user{loop.tstate, 0, false, false, false, false};
+  follow(user, true, true, [&](ReferenceSearch& search) {
+    for (const char* root :
+         {"_ready", "_scheduled", "_selector._fd_to_key", "_signal_handlers", "entry_queue.queue"})  // asyncio; trio
+      if (auto object = objects_.path(RemoteAddr(loop.object), root)) search.begin_at(*object);
+  });
+}
+
+template <typename Begin>
+void ChannelReader::follow(ChannelUser& user, bool sends, bool receives, Begin begin) {
   Goal goal;
   goal.all = true;
   goal.barriers.insert(barriers_.begin(), barriers_.end());
   goal.stop_at = [&](RemoteAddr object, const std::string& type) { return take(object, type, user, sends, receives); };
   ReferenceSearch search(python_, goal);
-  for (const auto* frames : root.frames) search.begin_at(*frames);
+  begin(search);
   search.run();
   looked_at_ += search.looked_at();
   complete_ = complete_ && search.complete();
@@ -286,7 +309,7 @@ void ChannelReader::search(const Root& root) {
 // The innermost function of a channel that the root stands in.
 void ChannelReader::read_waits(const Root& root) {
   constexpr std::size_t kInnermost = 6;
-  const auto& frames = *root.frames.front();
+  const auto& frames = *root.frames;
   for (std::size_t i = 0; i < std::min(frames.size(), kInnermost); ++i) {
     const auto wait = std::find_if(kWaits.begin(), kWaits.end(), [&](const WaitFunction& known) {
       return frames[i].file.ends_with(known.file) && frames[i].function == known.function;
@@ -341,10 +364,13 @@ void ChannelReader::run() {
     search(root);
     read_waits(root);
   }
+  for (const auto& loop : facts_.loops) search_callbacks(loop);
   tidy();
-  // Tasks that were only counted lead to what nobody followed.
+  // Tasks that were only counted, frames that were not read, and loops of another make lead to what nobody followed.
   for (const auto& loop : facts_.loops)
     complete_ = complete_ && loop.tasks_known && loop.task_count == loop.tasks.size();
+  for (const auto& state : facts_.thread_states) complete_ = complete_ && state.frames_complete;
+  complete_ = complete_ && facts_.other_loops.empty();
   for (auto& channel : facts_.channels) channel.searched = complete_;
   // What C functions wait for has no frame of its own: SimpleQueue.get is found with the other awaited objects.
   for (const auto& awaited : facts_.awaited)

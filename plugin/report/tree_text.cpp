@@ -30,7 +30,7 @@ std::string verdict_words(const TreeProcess& process, const Paint& paint) {
 }
 
 std::string kind_of_process(const TreeProcess& process) {
-  return process.snapshot == nullptr ? "no CPython" : "CPython " + process.snapshot->python->version;
+  return process.snapshot == nullptr ? "no CPython that could be read" : "CPython " + process.snapshot->python->version;
 }
 
 std::string wait_words(const TreeWait& wait) {
@@ -81,8 +81,8 @@ std::string tree_text(const ProcessTree& tree, const Style& style) {
   const auto& end = tree.processes[tree.chain.back()];
   out += "\n";
   if (&blamed != &end)
-    out += fill(fmt::format("At its end is {}, which is no CPython: {}. The last one that is:", name_of_process(end),
-                            printable(end.doing.empty() ? "not known" : end.doing)),
+    out += fill(fmt::format("At its end is {}, no CPython that could be read: {}. The last one that is:",
+                            name_of_process(end), printable(end.doing.empty() ? "not known" : end.doing)),
                 style.width, 0) +
            "\n";
   return out + classify_text(*blamed.snapshot, *blamed.verdict, style);

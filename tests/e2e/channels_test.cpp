@@ -64,6 +64,12 @@ TEST_P(Channels, OneThatSomebodyCouldServeIsOpen) {
   EXPECT_EQ(objects("thread_queue", "\"ping\"").size(), 2U) << "it waits for one, and could send by the other";
 }
 
+TEST_P(Channels, ATimerOfTheLoopMaySend) {
+  const auto timed = objects("async_queue", "task timed");
+  ASSERT_EQ(timed.size(), 1U) << report_.at("objects").dump(1);
+  EXPECT_EQ(timed[0].at("fate"), "open") << timed[0].dump(1);
+}
+
 TEST_P(Channels, AConnectionIsNamedByItsDescriptor) {
   const auto listener = objects("connection", "\"listener\"");
   ASSERT_EQ(listener.size(), 1U) << report_.at("objects").dump(1);

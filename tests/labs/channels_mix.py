@@ -52,14 +52,20 @@ def threads():
     return theirs
 
 
+def put_later(channel):
+    asyncio.get_running_loop().call_later(1000, channel.put_nowait, 1)
+
+
 async def main():
     keep = threads()
-    shared, orphan = asyncio.Queue(), asyncio.Queue()
+    shared, orphan, timed = asyncio.Queue(), asyncio.Queue(), asyncio.Queue()
+    put_later(timed)
     async with asyncio.TaskGroup() as group:
         group.create_task(producer(shared), name="producer")
         group.create_task(consumer(shared), name="consumer")
         group.create_task(lonely(orphan), name="lonely")
-        del orphan
+        group.create_task(consumer(timed), name="timed")
+        del orphan, timed
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         labkit.ready()

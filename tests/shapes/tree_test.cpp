@@ -88,8 +88,7 @@ TEST(ProcessTree, AProgramThatIsNoPythonIsDescribed) {
 
 // A hang of the process itself would be there without the others.
 TEST(ProcessTree, AHangOfItsOwnEndsTheChain) {
-  auto facts = parked_child();
-  facts = as_process(facts, kChild);
+  const auto facts = parked_child();
   Patient patient;
   patient.loop(kRoot);
   patient.facts().target.pid = kRoot;

@@ -92,8 +92,8 @@ std::optional<Finding> child_exit_lost(const Case& c) {
     finding.blame.push_back(std::move(blame));
     finding.advice =
         "One owner for each child: no os.waitpid(-1, ...) in libraries, no SIG_IGN for SIGCHLD in a program that "
-        "starts "
-        "processes. Child watchers that live on SIGCHLD are gone in 3.14; the default since 3.12 watches a pidfd.";
+        "starts processes. Child watchers that live on SIGCHLD are gone in 3.14; the default since 3.12 watches a "
+        "pidfd.";
     cite_wait(finding, process, loop.tid);
     cite_kernel(finding, fmt::format("process {}", child), how, facts::Source::procfs);
     return finding;
