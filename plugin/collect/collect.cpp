@@ -164,6 +164,7 @@ class Collector {
     auto last = sample();
     if (!last) return last;
     last->watch = std::move(watch);
+    look_between_turns(*last);
     add_sampled_functions(*last);
     return last;
   }
@@ -171,6 +172,7 @@ class Collector {
  private:
   Result<Snapshot> sample();
   Result<Snapshot> read_once();
+  void look_between_turns(Snapshot& last);
   Result<void> read_kernel(Snapshot& snapshot);
   Result<void> read_both(Snapshot& snapshot);
   void describe_target(Snapshot& snapshot);
@@ -250,6 +252,31 @@ Result<Snapshot> Collector::sample() {
   for (int again = 1; again < kMostReads && moves && snapshot && is_torn(*snapshot); ++again)
     if (auto next = read_once()) snapshot = std::move(next);
   return snapshot;
+}
+
+// A loop that slept through nearly all of the watch and is awake in the sample: a heartbeat, or a client that came.
+bool is_in_a_turn(const Snapshot& snapshot) {
+  constexpr int kRareTurns = 2;  // awake in less than half of the reads
+  return std::any_of(
+      snapshot.python->loops.begin(), snapshot.python->loops.end(), [&](const facts::LoopFacts& loop) {
+        const auto* thread = snapshot.thread(loop.tid);
+        const auto* seen = snapshot.thread_watch(loop.tid);
+        if (thread == nullptr || seen == nullptr || seen->running_reads * kRareTurns >= seen->reads) return false;
+        return !loop.in_selector || thread->wait.kind == WaitKind::none || thread->wait.timeout_ms == 0;
+      });
+}
+
+// What the tasks of a loop wait for is to be seen while the loop sleeps. Where the last sample falls into one of its
+// short turns, which a loaded machine makes long, it is taken again.
+void Collector::look_between_turns(Snapshot& last) {
+  constexpr milliseconds kFirstPause{1}, kLastPause{32};
+  for (auto pause = kFirstPause; pause <= kLastPause && is_in_a_turn(last); pause *= 2) {
+    std::this_thread::sleep_for(pause);
+    auto next = sample();
+    if (!next) return;
+    next->watch = std::move(last.watch);
+    last = std::move(*next);
+  }
 }
 
 Result<Snapshot> Collector::read_once() {

@@ -21,18 +21,23 @@ struct Found {
   std::string name;
 };
 
+// The address by which a thread is parked: the futex word is then the semaphore of the waiter's entry in the parking
+// lot, on its own stack: struct wait_entry { void *park_arg; uintptr_t addr; _PySemaphore sema; ... }
+// (Python/parking_lot.c). What lies before a semaphore of another kind is anything: the caller must know the object.
+std::optional<RemoteAddr> parked_by(Reader& reader, std::uint64_t futex) {
+  auto sema = reader.layout().field("wait_entry", "sema");
+  if (!sema || futex < sema->offset) return std::nullopt;
+  return reader.pointer("wait_entry", "addr", RemoteAddr(futex - sema->offset)).to_optional();
+}
+
 // Finds the lock behind names. At first a lock is a POSIX semaphore on the heap, and the futex word is its first; from
-// 3.14 on, and in 3.13 from some micro release on, it is a byte of the object, and the word is the semaphore of the
-// waiter's entry in the parking lot, on its own stack: struct wait_entry { void *park_arg; uintptr_t addr; _PySemaphore
-// sema; ... } (Python/parking_lot.c). What lies before a semaphore of the first kind is no address of a lock.
+// 3.14 on, and in 3.13 from some micro release on, it is a byte of the object, by which its waiters are parked.
 class LockFinder {
  public:
   LockFinder(Python& python, std::uint64_t futex) : python_(python), reader_(python.reader()), futex_(futex) {
-    auto sema = reader_.layout().field("wait_entry", "sema");
     auto lock = reader_.layout().field("lockobject", reader_.has("lockobject", "lock") ? "lock" : "lock_lock");
-    if (!sema || !lock || futex < sema->offset) return;
-    auto parked = reader_.pointer("wait_entry", "addr", RemoteAddr(futex - sema->offset));
-    if (!parked || parked->raw() <= lock->offset) return;
+    const auto parked = parked_by(reader_, futex);
+    if (!lock || !parked || parked->raw() <= lock->offset) return;
     const RemoteAddr object(parked->raw() - lock->offset);
     if (is_lock(python.objects().type_name(object).value_or(""))) parked_in_ = object;
   }
@@ -147,6 +152,12 @@ std::optional<facts::LockFacts> Python::awaited_lock(const facts::ThreadStateFac
   if (facts.type == "_thread.RLock") facts.owner = owner_of(*reader_, lock);
   find_holders(*this, finder, all, facts);
   return facts;
+}
+
+bool Python::waits_in_queue(RemoteAddr queue, std::uint64_t futex) {
+  if (auto lock = reader_->pointer("simplequeueobject", "lock", queue)) return lock->raw() == futex;
+  const auto key = reader_->layout().field("simplequeueobject", "has_threads_waiting");
+  return key && parked_by(*reader_, futex) == queue.field(key->offset);
 }
 
 std::optional<std::uint64_t> Python::joined_thread(const facts::ThreadStateFacts& state) {

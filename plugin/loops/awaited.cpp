@@ -100,9 +100,19 @@ class AwaitedReader {
   std::map<std::uint64_t, std::pair<std::uint64_t, bool>> queued_;  // object: loop, seen
 };
 
-// `_worker` has the work queue as an argument, and the job while it runs one; 3.14 added an argument before them.
+// `_worker` has the work queue as an argument, and the job while it runs one; 3.14 added an argument before them. A
+// worker of anyio (anyio/_backends/_asyncio.py) has a queue of its own, which says something only while it waits there:
+// its job may be the get() of another.
 void AwaitedReader::read_worker(ThreadStateFacts& state) {
-  for (const auto& frame : state.frames) {
+  for (std::size_t i = 0; i < state.frames.size(); ++i) {
+    const auto& frame = state.frames[i];
+    if (i > 0 && frame.function == "WorkerThread.run" && frame.file.ends_with("anyio/_backends/_asyncio.py")) {
+      auto worker = python_.local(RemoteAddr(frame.address), "self");
+      auto own = worker ? objects_.attribute(*worker, "queue") : worker;
+      auto waits_in = python_.local(RemoteAddr(state.frames[i - 1].address), "self");
+      if (own && waits_in && *own == *waits_in) state.pool = own->raw();
+      return;
+    }
     if (frame.function != "_worker" || !frame.file.ends_with("concurrent/futures/thread.py")) continue;
     const RemoteAddr at(frame.address);
     if (auto queue = python_.local(at, "work_queue")) state.pool = queue->raw();

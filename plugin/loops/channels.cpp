@@ -55,18 +55,12 @@ constexpr std::array kTypes{
     ChannelType{"SendChannel", "test.support.interpreters.channels", ChannelKind::interpreter_channel, End::sending},
 };
 
-// Functions in which their callers wait for a channel, which is (or is reached by) `self`.
+// Functions in which threads wait for a channel, which is `self`. Where tasks wait was read with the tasks.
 struct WaitFunction {
   std::string_view file, function;
   bool sends;
 };
 constexpr std::array kWaits{
-    WaitFunction{"trio/_channel.py", "MemoryReceiveChannel.receive", false},
-    WaitFunction{"trio/_channel.py", "MemorySendChannel.send", true},
-    WaitFunction{"anyio/streams/memory.py", "MemoryObjectReceiveStream.receive", false},
-    WaitFunction{"anyio/streams/memory.py", "MemoryObjectSendStream.send", true},
-    WaitFunction{"asyncio/queues.py", "Queue.get", false},
-    WaitFunction{"asyncio/queues.py", "Queue.put", true},
     WaitFunction{"/queue.py", "Queue.get", false},
     WaitFunction{"/queue.py", "Queue.put", true},
     WaitFunction{"multiprocessing/queues.py", "Queue.get", false},
@@ -104,7 +98,7 @@ bool names_one(const std::vector<std::string>& names, const std::array<std::stri
 class ChannelReader {
  public:
   ChannelReader(Python& python, facts::Snapshot& snapshot)
-      : python_(python), objects_(python.objects()), facts_(*snapshot.python) {}
+      : python_(python), objects_(python.objects()), snapshot_(snapshot), facts_(*snapshot.python) {}
 
   void run();
 
@@ -123,6 +117,8 @@ class ChannelReader {
   ChannelFacts* channel_of(RemoteAddr object, const ChannelType& type);
   void read(RemoteAddr object, ChannelFacts& channel);
   void read_waits(const Root& root);
+  void read_parked_tasks(const facts::LoopFacts& loop);
+  void read_waits_in_c();
   void tidy();
   ChannelUser& user_of(ChannelFacts& channel, const ChannelUser& user);
   std::optional<std::int64_t> number(RemoteAddr object, const char* attribute) {
@@ -137,6 +133,7 @@ class ChannelReader {
 
   Python& python_;
   cpython::Objects objects_;
+  const facts::Snapshot& snapshot_;
   facts::PythonFacts& facts_;
   std::map<std::tuple<ChannelKind, std::uint64_t, std::int64_t>, std::size_t> index_;
   std::map<std::uint64_t, std::optional<std::size_t>> type_index_;  // by the address of the class: is it a channel's?
@@ -306,8 +303,9 @@ void ChannelReader::follow(ChannelUser& user, bool sends, bool receives, Begin b
   complete_ = complete_ && search.complete();
 }
 
-// The innermost function of a channel that the root stands in.
+// The innermost function of a channel that the thread stands in.
 void ChannelReader::read_waits(const Root& root) {
+  if (root.task != 0) return;
   constexpr std::size_t kInnermost = 6;
   const auto& frames = *root.frames;
   for (std::size_t i = 0; i < std::min(frames.size(), kInnermost); ++i) {
@@ -325,6 +323,34 @@ void ChannelReader::read_waits(const Root& root) {
     (wait->sends ? user.waits_to_send : user.waits_to_receive) = true;
     // A queue of processes is a connection inside: the outer one is what the program knows.
     if (channel->kind != ChannelKind::connection) return;
+  }
+}
+
+// What a task is parked on is the channel itself, or the state that its ends share.
+void ChannelReader::read_parked_tasks(const facts::LoopFacts& loop) {
+  using facts::ParkedOn;
+  for (const auto& task : loop.tasks) {
+    const auto on = task.parked.on;
+    const bool sends = on == ParkedOn::send || on == ParkedOn::queue_put;
+    if (!sends && on != ParkedOn::receive && on != ParkedOn::queue_get) continue;
+    for (auto& channel : facts_.channels) {
+      if (channel.object != task.parked.object) continue;
+      auto& user = user_of(channel, {loop.tstate, task.object, false, false, false, false});
+      (sends ? user.waits_to_send : user.waits_to_receive) = true;
+    }
+  }
+}
+
+// SimpleQueue.get of C has no frame: the thread's futex word says that it waits in that queue.
+void ChannelReader::read_waits_in_c() {
+  for (auto& channel : facts_.channels) {
+    if (channel.type != "_queue.SimpleQueue") continue;
+    for (const auto& state : facts_.thread_states) {
+      const auto* thread = state.frames.empty() ? nullptr : snapshot_.thread(state.tid);
+      if (thread == nullptr || thread->wait.kind != facts::WaitKind::futex || !thread->wait.futex) continue;
+      if (!python_.waits_in_queue(RemoteAddr(channel.object), *thread->wait.futex)) continue;
+      user_of(channel, {state.address, 0, false, false, false, false}).waits_to_receive = true;
+    }
   }
 }
 
@@ -364,7 +390,12 @@ void ChannelReader::run() {
     search(root);
     read_waits(root);
   }
-  for (const auto& loop : facts_.loops) search_callbacks(loop);
+  for (const auto& loop : facts_.loops) {
+    search_callbacks(loop);
+    read_parked_tasks(loop);
+  }
+  for (const auto& loop : facts_.other_loops) read_parked_tasks(loop);
+  read_waits_in_c();
   tidy();
   // Tasks that were only counted, frames that were not read, and loops of another make lead to what nobody followed.
   for (const auto& loop : facts_.loops)
@@ -372,10 +403,6 @@ void ChannelReader::run() {
   for (const auto& state : facts_.thread_states) complete_ = complete_ && state.frames_complete;
   complete_ = complete_ && facts_.other_loops.empty();
   for (auto& channel : facts_.channels) channel.searched = complete_;
-  // What C functions wait for has no frame of its own: SimpleQueue.get is found with the other awaited objects.
-  for (const auto& awaited : facts_.awaited)
-    for (auto& channel : facts_.channels)
-      if (channel.object == awaited.object) user_of(channel, {awaited.waiter, 0}).waits_to_receive = true;
   facts_.channels_known = true;
 }
 

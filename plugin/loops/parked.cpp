@@ -1,6 +1,7 @@
 // The primitives of asyncio (Lib/asyncio/locks.py, queues.py, tasks.py, taskgroups.py, streams.py, selector_events.py,
 // base_subprocess.py; 3.11 to 3.15) and trio (_channel.py, _sync.py, _timeouts.py, _threads.py, _core/_run.py,
-// _core/_io_epoll.py; 0.22 to 0.34), recognised by the frames in which they wait.
+// _core/_io_epoll.py; 0.22 to 0.34), and those that anyio has of its own (streams/memory.py, _core/_synchronization.py,
+// _backends/_asyncio.py; 4.8 and 4.15), recognised by the frames in which they wait.
 #include "loops/parked.h"
 
 #include <algorithm>
@@ -34,8 +35,9 @@ class ParkedReader {
     std::string_view file, function;  // ends of co_filename and co_qualname
     ParkedOn on;
     Read read;
+    bool made_of_another = false;  // the wait is that of a primitive inside of it
   };
-  static const std::array<Primitive, 37> kPrimitives;
+  static const std::array<Primitive, 45> kPrimitives;
 
   static const Primitive* primitive_of(const facts::FrameFacts& frame);
   void primitive(RemoteAddr self) {
@@ -65,7 +67,9 @@ class ParkedReader {
   void subprocess(RemoteAddr at, RemoteAddr self);
   void channel(RemoteAddr at, RemoteAddr self);
   void trio_event(RemoteAddr at, RemoteAddr self);
-  void trio_lock(RemoteAddr at, RemoteAddr self);
+  void trio_lock(RemoteAddr, RemoteAddr self) { owned_lock(self, "_owner"); }
+  void anyio_lock(RemoteAddr, RemoteAddr self) { owned_lock(self, "_owner_task"); }
+  void owned_lock(RemoteAddr self, const char* owner);
   void limiter(RemoteAddr at, RemoteAddr self);
   void nursery(RemoteAddr, RemoteAddr self) { add_tasks(objects_.attribute(self, "_children")); }
   void epoll_wait(RemoteAddr at, RemoteAddr self);
@@ -79,16 +83,16 @@ class ParkedReader {
 };
 
 using P = ParkedReader;
-const std::array<P::Primitive, 37> P::kPrimitives{{
+const std::array<P::Primitive, 45> P::kPrimitives{{
     {"asyncio/queues.py", "Queue.get", ParkedOn::queue_get, &P::asyncio_queue},
     {"asyncio/queues.py", "Queue.put", ParkedOn::queue_put, &P::asyncio_queue},
-    {"asyncio/queues.py", "Queue.join", ParkedOn::queue_join, &P::asyncio_queue},
+    {"asyncio/queues.py", "Queue.join", ParkedOn::queue_join, &P::asyncio_queue, true},
     {"asyncio/locks.py", "Event.wait", ParkedOn::event, &P::asyncio_event},
     {"asyncio/locks.py", "Condition.wait", ParkedOn::condition, &P::plain},
     {"asyncio/locks.py", "Lock.acquire", ParkedOn::lock, &P::asyncio_lock},
     {"asyncio/locks.py", "Semaphore.acquire", ParkedOn::semaphore, &P::semaphore},
-    {"asyncio/locks.py", "Barrier.wait", ParkedOn::barrier, &P::plain},
-    {"asyncio/locks.py", "Barrier._wait", ParkedOn::barrier, &P::plain},
+    {"asyncio/locks.py", "Barrier.wait", ParkedOn::barrier, &P::plain, true},
+    {"asyncio/locks.py", "Barrier._wait", ParkedOn::barrier, &P::plain, true},
     {"asyncio/taskgroups.py", "TaskGroup.__aexit__", ParkedOn::tasks, &P::task_group},
     {"asyncio/taskgroups.py", "TaskGroup._aexit", ParkedOn::tasks, &P::task_group},
     {"asyncio/tasks.py", "_wait", ParkedOn::tasks, &P::wait},
@@ -116,12 +120,20 @@ const std::array<P::Primitive, 37> P::kPrimitives{{
     {"trio/_core/_run.py", "Nursery._nested_child_finished", ParkedOn::tasks, &P::nursery},
     {"trio/_core/_io_epoll.py", "._epoll_wait", ParkedOn::fd, &P::epoll_wait},
     {"trio/_subprocess.py", "Process.wait", ParkedOn::process, &P::trio_process},
+    {"anyio/streams/memory.py", "MemoryObjectReceiveStream.receive", ParkedOn::receive, &P::channel, true},
+    {"anyio/streams/memory.py", "MemoryObjectSendStream.send", ParkedOn::send, &P::channel, true},
+    {"anyio/_core/_synchronization.py", "Condition.wait", ParkedOn::condition, &P::plain, true},
+    {"anyio/_backends/_asyncio.py", "Lock.acquire", ParkedOn::lock, &P::anyio_lock},
+    {"anyio/_backends/_asyncio.py", "Semaphore.acquire", ParkedOn::semaphore, &P::semaphore},
+    {"anyio/_backends/_asyncio.py", ".acquire_on_behalf_of", ParkedOn::semaphore, &P::limiter, true},
+    {"anyio/_backends/_asyncio.py", "TaskGroup.__aexit__", ParkedOn::tasks, &P::task_group},
+    {"anyio/_backends/_asyncio.py", ".run_sync_in_worker_thread", ParkedOn::thread, &P::nothing},
     {"trio/_core/_parking_lot.py", "ParkingLot.park", ParkedOn::unknown, nullptr},  // the frame outside of it tells
 }};
 
 bool is_framework(const std::string& file) {
   return file.find("asyncio/") != std::string::npos || file.find("/trio/") != std::string::npos ||
-         file.find("outcome/") != std::string::npos;
+         file.find("outcome/") != std::string::npos || file.find("/anyio/") != std::string::npos;
 }
 
 // The tasks among a list, a set, a tuple or the keys of a dict of tasks and futures.
@@ -244,7 +256,8 @@ void P::channel(RemoteAddr, RemoteAddr self) {
   auto state = objects_.attribute(self, "_state");
   if (!state) return;
   primitive(*state);
-  parked_.items = length_of(python_, *state, "data");
+  parked_.items = length_of(python_, *state, "data");                         // trio
+  if (!parked_.items) parked_.items = length_of(python_, *state, "buffer");  // anyio
   parked_.limit = number(*state, "max_buffer_size");
   parked_.open_senders = number(*state, "open_send_channels");
   parked_.open_receivers = number(*state, "open_receive_channels");
@@ -256,9 +269,9 @@ void P::trio_event(RemoteAddr, RemoteAddr self) {
   parked_.available = flag_of(python_, self, "_flag");
 }
 
-void P::trio_lock(RemoteAddr, RemoteAddr self) {
+void P::owned_lock(RemoteAddr self, const char* attribute) {
   primitive(self);
-  auto owner = objects_.attribute(self, "_owner");
+  auto owner = objects_.attribute(self, attribute);
   if (!owner) return;
   parked_.available = objects_.is_none(*owner);
   if (!*parked_.available) parked_.tasks.push_back(owner->raw());
@@ -287,12 +300,12 @@ void P::run() {
   for (std::size_t i = 0; i < task_.frames.size() && is_framework(task_.frames[i].file); ++i) {
     const auto* found = primitive_of(task_.frames[i]);
     if (found == nullptr || found->read == nullptr) continue;
-    // Queue.join() is made of an Event, and Barrier.wait() of a Condition.
-    const auto* outer = i + 1 < task_.frames.size() ? primitive_of(task_.frames[i + 1]) : nullptr;
-    if (outer != nullptr && (outer->on == ParkedOn::queue_join || outer->on == ParkedOn::barrier)) {
-      found = outer;
-      ++i;
-    }
+    // Queue.join() is made of an Event, Barrier.wait() of a Condition, anyio's streams of its Event, and that of another.
+    for (std::size_t j = i + 1; j < task_.frames.size() && is_framework(task_.frames[j].file); ++j)
+      if (const auto* outer = primitive_of(task_.frames[j]); outer != nullptr && outer->made_of_another) {
+        found = outer;
+        i = j;
+      }
     parked_.on = found->on;
     const RemoteAddr at(task_.frames[i].address);
     (this->*found->read)(at, python_.local(at, "self").value_or(RemoteAddr()));

@@ -85,8 +85,8 @@ bool is_library(const std::string& file) {
 }
 
 void ReferenceSearch::push_names(RemoteAddr code, RemoteAddr globals, int depth) {
-  if (goal_.all)
-    if (auto read = cpython::read_code(python_.reader(), code); read && is_library((*read)->file)) return;
+  // threading's own code names the dict of all threads, and so what each of them was given.
+  if (auto read = cpython::read_code(python_.reader(), code); read && is_library((*read)->file)) return;
   auto names_at = python_.reader().pointer("PyCodeObject", "co_names", code);
   if (!names_at) return;
   auto names = objects_.items(*names_at);
@@ -132,11 +132,23 @@ void ReferenceSearch::expand_instance(RemoteAddr object, int depth) {
     for (auto value : *each) push(value, depth + 1);
 }
 
+namespace {
+
+// The ends of memory channels of trio, and of anyio.
+bool is_sender(const std::string& type) {
+  return type == "MemorySendChannel" || type == "MemoryObjectSendStream";
+}
+bool is_receiver(const std::string& type) {
+  return type == "MemoryReceiveChannel" || type == "MemoryObjectReceiveStream";
+}
+
+}  // namespace
+
 void ReferenceSearch::expand_channel(const std::string& type, RemoteAddr object) {
   auto state = objects_.attribute(object, "_state");
   if (!state || !goal_.channels.contains(state->raw())) return;
   if (flag_of(python_, object, "_closed") == true) return;
-  (type == "MemorySendChannel" ? senders_ : receivers_).insert(state->raw());
+  (is_sender(type) ? senders_ : receivers_).insert(state->raw());
 }
 
 // Functions, methods and what wraps them; false if it is none.
@@ -181,8 +193,7 @@ void ReferenceSearch::expand(RemoteAddr object, int depth) {
       if (auto value = reader.pointer("TaskObj", "task_coro", object)) push(*value, depth + 1);
     return;
   }
-  if (!goal_.channels.empty() && (*type == "MemorySendChannel" || *type == "MemoryReceiveChannel"))
-    return expand_channel(*type, object);
+  if (!goal_.channels.empty() && (is_sender(*type) || is_receiver(*type))) return expand_channel(*type, object);
   expand_instance(object, depth);
 }
 

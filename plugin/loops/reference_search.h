@@ -18,7 +18,7 @@ namespace hang::loops {
 struct Goal {
   std::unordered_set<std::uint64_t> objects;
   std::unordered_set<int> fds;  // sockets with one of these descriptors
-  // trio's memory channels, by their state: who has an end that is open (MemorySendChannel, MemoryReceiveChannel)?
+  // Memory channels of trio and anyio, by their state: who has an end that is open?
   std::unordered_set<std::uint64_t> channels;
   std::unordered_set<std::uint64_t> barriers;  // not looked into: other tasks, whose references are their own
   bool all = false;                            // go on after the first

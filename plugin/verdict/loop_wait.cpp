@@ -36,17 +36,17 @@ void other_threads(const Process& process, const WaitGraph& graph, LoopWait& wai
     if (state != nullptr && !state->frames_complete) wait.unread.push_back(tid);
     if (tid == wait.loop->tid) continue;
     // trio's guest mode waits for events in a worker.
-    if (state != nullptr && is_busy_pool_worker(state->frames) && process.loop_of(tid) == nullptr)
+    if (state != nullptr && is_busy_pool_worker(*state) && process.loop_of(tid) == nullptr)
       wait.workers.push_back(tid);
   }
   for (auto tid : graph.alive_besides(wait.loop->tid)) {
     if (contains(wait.workers, tid)) {
       wait.wakers.push_back(
-          {Waker::running, fmt::format("{} works on a job that may be for this loop", process.thread_label(tid))});
+          {Waker::running, fmt::format("{}, which works on a job that may be for this loop", process.thread_label(tid))});
     } else if (!wait.loop->wakers_searched || contains(wait.loop->wakers, tid)) {
       if (wait.loop->wakers_searched) {
         wait.wakers.push_back(
-            {graph.waiting(tid).waker, fmt::format("{} can act and refers to this loop", process.thread_label(tid))});
+            {graph.waiting(tid).waker, fmt::format("{}, which can act and refers to this loop", process.thread_label(tid))});
       } else {
         wait.missing = fmt::format("whether {} can call into the loop", process.thread_label(tid));
       }
@@ -209,6 +209,11 @@ std::string state_words(const LoopFacts& loop, const facts::ParkedFacts& parked)
   }
 }
 
+std::string memory_channel(const facts::ParkedFacts& parked) {
+  return fmt::format("{} at {}", parked.type.starts_with("anyio.") ? "anyio memory stream" : "trio channel",
+                     RemoteAddr(parked.object).hex());
+}
+
 }  // namespace
 
 std::string parked_words(const LoopFacts& loop, const facts::TaskFacts& task) {
@@ -229,8 +234,8 @@ std::string parked_words(const LoopFacts& loop, const facts::TaskFacts& task) {
       const auto names = task_names(loop, parked.tasks);
       return names.empty() ? "tasks that have ended" : "task " + names;
     }
-    case ParkedOn::receive: return with_state("an item of the trio channel at " + RemoteAddr(parked.object).hex());
-    case ParkedOn::send: return with_state("a receiver of the trio channel at " + RemoteAddr(parked.object).hex());
+    case ParkedOn::receive: return with_state(fmt::format("an item of the {}", memory_channel(parked)));
+    case ParkedOn::send: return with_state(fmt::format("a receiver of the {}", memory_channel(parked)));
     case ParkedOn::queue_get: return with_state("an item of the " + thing);
     case ParkedOn::queue_put: return with_state("room in the " + thing);
     case ParkedOn::queue_join: return with_state("the end of the work in the " + thing);

@@ -294,7 +294,7 @@ std::string Walk::joined_by_exit() const {
   if (main == nullptr || process_.main_exits()) return {};
   for (auto tid : process_.joined_at_end(main->id, process_.main_tid())) {
     const auto* state = process_.current_state(tid);
-    if ((state != nullptr && is_idle_pool_worker(state->frames)) || graph_.waiting(tid).on.empty()) continue;
+    if ((state != nullptr && is_idle_pool_worker(*state)) || graph_.waiting(tid).on.empty()) continue;
     if (asks_trio_on_main(tid)) continue;
     return fmt::format("the main thread ends, but the exit then joins {}, which is not a daemon",
                        process_.thread_label(tid));

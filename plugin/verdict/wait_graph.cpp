@@ -39,11 +39,16 @@ bool frame_is(const facts::FrameFacts& frame, std::string_view file, std::string
   return frame.file.ends_with(file) && frame.function == function;
 }
 
+bool is_anyio_worker(const facts::FrameFacts& frame) {
+  return frame_is(frame, "anyio/_backends/_asyncio.py", "WorkerThread.run");
+}
+
 // Index of the frame that runs jobs in a pool worker, or -1.
 int pool_frame(const std::vector<facts::FrameFacts>& frames) {
   for (std::size_t i = 0; i < frames.size(); ++i) {
     if (frame_is(frames[i], "concurrent/futures/thread.py", "_worker") ||
         frame_is(frames[i], "trio/_core/_thread_cache.py", "WorkerThread._work") ||
+        is_anyio_worker(frames[i]) ||
         frame_is(frames[i], "multiprocessing/pool.py", "worker"))
       return static_cast<int>(i);
   }
@@ -92,14 +97,18 @@ void add_timer(const Wait& wait, Waiting& waiting) {
 
 }  // namespace
 
-bool is_idle_pool_worker(const std::vector<facts::FrameFacts>& frames) {
+bool is_idle_pool_worker(const facts::ThreadStateFacts& state) {
+  const auto& frames = state.frames;
   const int at = pool_frame(frames);
   // The wait for work is a C call of the worker function itself (SimpleQueue.get, Lock.acquire) or of its queue.
-  return at == 0 || (at == 1 && frames[0].file.ends_with("multiprocessing/queues.py"));
+  if (at <= 0) return at == 0;
+  const auto& inside = frames[at - 1];
+  if (frame_is(inside, "/queue.py", "Queue.get") && is_anyio_worker(frames[at])) return state.pool != 0;
+  return at == 1 && inside.file.ends_with("multiprocessing/queues.py");
 }
 
-bool is_busy_pool_worker(const std::vector<facts::FrameFacts>& frames) {
-  return pool_frame(frames) >= 0 && !is_idle_pool_worker(frames);
+bool is_busy_pool_worker(const facts::ThreadStateFacts& state) {
+  return pool_frame(state.frames) >= 0 && !is_idle_pool_worker(state);
 }
 
 std::string gil_label(const Process& process, int gil) {
@@ -210,7 +219,7 @@ Waiting WaitGraph::resolve(std::uint64_t tid) const {
   waiting.tid = tid;
   const auto* thread = process_->thread(tid);
   if (thread == nullptr) return waiting;
-  if (const auto* state = process_->current_state(tid)) waiting.pool_idle = is_idle_pool_worker(state->frames);
+  if (const auto* state = process_->current_state(tid)) waiting.pool_idle = is_idle_pool_worker(*state);
   const auto& wait = thread->wait;
   if (auto gil = process_->waits_for_gil(tid)) {
     WaitsFor on{gil_label(*process_, *gil),

@@ -89,10 +89,10 @@ bool is_turning(const Waiting& waiting);
 // It has a date, and one that somebody may wait for. time.sleep(1_000_000) is a way to say never.
 bool has_near_date(const Waiting& waiting);
 
-// Frames of an idle pool worker (concurrent.futures, trio's thread cache, multiprocessing.pool).
-bool is_idle_pool_worker(const std::vector<facts::FrameFacts>& frames);
+// Frames of an idle pool worker (concurrent.futures, the threads of trio and anyio, multiprocessing.pool).
+bool is_idle_pool_worker(const facts::ThreadStateFacts& state);
 // Frames of a pool worker that runs a job for a loop.
-bool is_busy_pool_worker(const std::vector<facts::FrameFacts>& frames);
+bool is_busy_pool_worker(const facts::ThreadStateFacts& state);
 
 std::string gil_label(const Process& process, int gil);
 

@@ -48,7 +48,7 @@ std::vector<std::uint64_t> busy_workers(const Case& c, std::uint64_t pool, std::
   std::vector<std::uint64_t> tids;
   for (const auto tid : c.process.python_tids()) {
     const auto* state = c.process.current_state(tid);
-    if (state == nullptr || !is_busy_pool_worker(state->frames) || c.process.loop_of(tid) != nullptr) continue;
+    if (state == nullptr || !is_busy_pool_worker(*state) || c.process.loop_of(tid) != nullptr) continue;
     const bool ours = pool != 0 ? state->pool == pool
                                 : std::any_of(state->frames.begin(), state->frames.end(), [&](const auto& frame) {
                                     return frame.file.find(frames_of) != std::string::npos;

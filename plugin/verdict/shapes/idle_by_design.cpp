@@ -98,8 +98,16 @@ std::optional<Finding> idle_by_design(const Case& c) {
     proof = process_proof(c, waits);
     if (!proof) waits = main;
   }
+  // A main thread that joins one waits for that one.
+  const auto joined = end_of_joins(process, main);
+  const auto* its_loop = joined == main ? nullptr : process.loop_of(joined);
+  const bool joins_loop = its_loop != nullptr && its_loop->in_selector;
+  if (!proof && joins_loop) {
+    proof = loop_proof(c, *its_loop);
+    waits = joined;
+  }
   // A main thread on a lock (join, Event.wait) waits for its other threads: it is as idle as they are.
-  if (!proof && c.graph.waiting(main).waker == Waker::none && process.loop_of(main) == nullptr) {
+  if (!proof && !joins_loop && c.graph.waiting(main).waker == Waker::none && process.loop_of(main) == nullptr) {
     for (auto tid : c.graph.alive_besides(main)) {
       const auto& waiting = c.graph.waiting(tid);
       if (waiting.waker == Waker::timer && (!has_near_date(waiting) || !waiting.wakes_in_ms)) continue;

@@ -123,7 +123,7 @@ namespace {
 
 // A helper of the standard library waits for its owner, and does nothing else; its owner is who to look at.
 bool is_helper(const facts::ThreadStateFacts& state) {
-  if (is_idle_pool_worker(state.frames)) return true;
+  if (is_idle_pool_worker(state)) return true;
   return std::any_of(state.frames.begin(), state.frames.end(), [](const facts::FrameFacts& frame) {
     return frame.file.ends_with("multiprocessing/resource_tracker.py") ||
            frame.file.ends_with("multiprocessing/forkserver.py") ||
