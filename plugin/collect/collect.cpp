@@ -254,26 +254,45 @@ Result<Snapshot> Collector::sample() {
   return snapshot;
 }
 
-// A loop that slept through nearly all of the watch and is awake in the sample: a heartbeat, or a client that came.
-bool is_in_a_turn(const Snapshot& snapshot) {
-  constexpr int kRareTurns = 2;  // awake in less than half of the reads
-  return std::any_of(
-      snapshot.python->loops.begin(), snapshot.python->loops.end(), [&](const facts::LoopFacts& loop) {
-        const auto* thread = snapshot.thread(loop.tid);
-        const auto* seen = snapshot.thread_watch(loop.tid);
-        if (thread == nullptr || seen == nullptr || seen->running_reads * kRareTurns >= seen->reads) return false;
-        return !loop.in_selector || thread->wait.kind == WaitKind::none || thread->wait.timeout_ms == 0;
-      });
+bool is_asleep(const ThreadFacts& thread) {
+  return thread.wait.kind != WaitKind::none && thread.wait.timeout_ms != 0;
+}
+
+// A search through objects that change underneath ends nowhere, as one does that is too long.
+bool was_cut_short(const facts::LoopFacts& loop) {
+  return std::any_of(loop.tasks.begin(), loop.tasks.end(),
+                     [](const facts::TaskFacts& task) { return task.parked.searched == false; });
+}
+
+// The thread of a loop that slept and woke during the watch and was in a turn while the sample was taken: it has a
+// heartbeat, or a client came. 0 = there is none.
+std::uint64_t thread_in_a_turn(const Snapshot& snapshot) {
+  for (const auto& loop : snapshot.python->loops) {
+    const auto* thread = snapshot.thread(loop.tid);
+    const auto* seen = snapshot.thread_watch(loop.tid);
+    if (thread == nullptr || seen == nullptr || seen->running_reads == seen->reads) continue;
+    const bool woke = seen->wait_changed || seen->voluntary_switches > 0;
+    if (woke && (!loop.in_selector || !is_asleep(*thread) || was_cut_short(loop))) return loop.tid;
+  }
+  return 0;
 }
 
 // What the tasks of a loop wait for is to be seen while the loop sleeps. Where the last sample falls into one of its
-// short turns, which a loaded machine makes long, it is taken again.
+// short turns, which a loaded machine makes long, it is taken again as soon as the thread sleeps.
 void Collector::look_between_turns(Snapshot& last) {
-  constexpr milliseconds kFirstPause{1}, kLastPause{32};
-  for (auto pause = kFirstPause; pause <= kLastPause && is_in_a_turn(last); pause *= 2) {
-    std::this_thread::sleep_for(pause);
+  constexpr milliseconds kLongest{300};
+  constexpr std::chrono::microseconds kPause{300};
+  constexpr int kMostSamples = 6;
+  const auto end = std::chrono::steady_clock::now() + kLongest;
+  int samples = 0;
+  for (auto tid = thread_in_a_turn(last); tid != 0 && samples < kMostSamples; tid = thread_in_a_turn(last), ++samples) {
+    for (auto now = kernel::read_thread(last.target.pid, tid); now && !is_asleep(*now);
+         now = kernel::read_thread(last.target.pid, tid)) {
+      if (std::chrono::steady_clock::now() > end) return;
+      std::this_thread::sleep_for(kPause);
+    }
     auto next = sample();
-    if (!next) return;
+    if (!next || std::chrono::steady_clock::now() > end) return;
     next->watch = std::move(last.watch);
     last = std::move(*next);
   }
