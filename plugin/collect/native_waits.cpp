@@ -4,7 +4,9 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstring>
 #include <fmt/format.h>
+#include <map>
 #include <set>
 #include <string_view>
 #include <thread>
@@ -107,6 +109,45 @@ struct RwLock {
   std::int32_t writer;
 };
 
+// What lies around the words that threads sleep on, read at once: of hundreds of threads each read would cost.
+class Surroundings {
+ public:
+  Surroundings(Target& target, const Snapshot& snapshot) : target_(target) {
+    for (const auto& thread : snapshot.threads)
+      if (sleeps_on_futex(thread) && *thread.wait.futex > kBefore) around_.try_emplace(*thread.wait.futex);
+    std::vector<ReadRequest> requests;
+    std::vector<Around*> asked;
+    for (auto& [word, around] : around_) {
+      requests.push_back({RemoteAddr(word - kBefore), around.bytes, 0});
+      asked.push_back(&around);
+    }
+    target.read_many(requests);
+    for (std::size_t i = 0; i < requests.size(); ++i) asked[i]->present = requests[i].got;
+  }
+
+  // The value that begins `before` bytes before the word.
+  template <typename T>
+  Result<T> value(std::uint64_t word, std::uint64_t before = 0) const {
+    const auto found = around_.find(word);
+    const std::size_t at = kBefore - std::min<std::uint64_t>(before, kBefore);
+    if (found == around_.end() || before > kBefore || found->second.present < at + sizeof(T))
+      return read_value<T>(target_, RemoteAddr(word - before));
+    T value{};
+    std::memcpy(&value, found->second.bytes.data() + at, sizeof value);
+    return value;
+  }
+
+ private:
+  // From the begin of a rwlock whose last futex it is, to its writer.
+  static constexpr std::uint64_t kBefore = offsetof(RwLock, writers_futex);
+  struct Around {
+    std::array<std::byte, kBefore + sizeof(RwLock)> bytes{};
+    std::size_t present = 0;
+  };
+  Target& target_;
+  std::map<std::uint64_t, Around> around_;
+};
+
 void record(NativeLockFacts& lock, const char* kind, const char* field, std::uint64_t owner) {
   lock.kind = kind;
   lock.owner = owner;
@@ -114,10 +155,10 @@ void record(NativeLockFacts& lock, const char* kind, const char* field, std::uin
   lock.evidence = fmt::format("{} = {}", field, owner);
 }
 
-void find_mutex_owner(Target& target, const Snapshot& snapshot, NativeLockFacts& lock) {
+void find_mutex_owner(const Surroundings& words, const Snapshot& snapshot, NativeLockFacts& lock) {
   constexpr std::int32_t kWaitedFor = 2, kMostKinds = 0x400;
   constexpr std::uint32_t kMostUsers = 1 << 22;
-  const auto mutex = read_value<Mutex>(target, RemoteAddr(lock.futex));
+  const auto mutex = words.value<Mutex>(lock.futex);
   if (!mutex || mutex->lock != kWaitedFor || mutex->users == 0 || mutex->users > kMostUsers || mutex->kind < 0 ||
       mutex->kind >= kMostKinds || mutex->owner <= 0)
     return;
@@ -125,10 +166,10 @@ void find_mutex_owner(Target& target, const Snapshot& snapshot, NativeLockFacts&
     record(lock, "pthread mutex", "pthread_mutex_t.__data.__owner", owner);
 }
 
-void find_rwlock_writer(Target& target, const Snapshot& snapshot, NativeLockFacts& lock) {
+void find_rwlock_writer(const Surroundings& words, const Snapshot& snapshot, NativeLockFacts& lock) {
   constexpr std::uint32_t kWriterHasIt = 2;
   for (const std::uint64_t offset : {offsetof(RwLock, phase_futex), offsetof(RwLock, writers_futex)}) {
-    const auto rwlock = read_value<RwLock>(target, RemoteAddr(lock.futex - offset));
+    const auto rwlock = words.value<RwLock>(lock.futex, offset);
     if (!rwlock || (rwlock->readers & kWriterHasIt) == 0 || rwlock->writer <= 0) continue;
     const auto owner = thread_called(snapshot, rwlock->writer);
     if (owner == 0) continue;
@@ -137,20 +178,21 @@ void find_rwlock_writer(Target& target, const Snapshot& snapshot, NativeLockFact
 }
 
 // A priority-inheritance futex has the owner in its own low 30 bits (FUTEX_TID_MASK, include/uapi/linux/futex.h).
-void find_inheriting_owner(Target& target, const Snapshot& snapshot, NativeLockFacts& lock) {
+void find_inheriting_owner(const Surroundings& words, const Snapshot& snapshot, NativeLockFacts& lock) {
   constexpr std::uint32_t kTidMask = 0x3fffffff;
-  const auto word = read_value<std::uint32_t>(target, RemoteAddr(lock.futex));
+  const auto word = words.value<std::uint32_t>(lock.futex);
   if (!word) return;
   if (const auto owner = thread_called(snapshot, *word & kTidMask); owner != 0)
     record(lock, "priority-inheritance mutex", "futex word", owner);
 }
 
-void find_recorded_owner(Target& target, const Snapshot& snapshot, const facts::Wait& wait, NativeLockFacts& lock) {
+void find_recorded_owner(const Surroundings& words, const Snapshot& snapshot, const facts::Wait& wait,
+                         NativeLockFacts& lock) {
   constexpr std::uint64_t kLockPi = 6, kLockPi2 = 13, kCommand = 127;
   const std::uint64_t command = wait.args.size() > 1 ? wait.args[1] & kCommand : 0;
-  if (command == kLockPi || command == kLockPi2) return find_inheriting_owner(target, snapshot, lock);
-  find_mutex_owner(target, snapshot, lock);
-  if (!lock.owner) find_rwlock_writer(target, snapshot, lock);
+  if (command == kLockPi || command == kLockPi2) return find_inheriting_owner(words, snapshot, lock);
+  find_mutex_owner(words, snapshot, lock);
+  if (!lock.owner) find_rwlock_writer(words, snapshot, lock);
 }
 
 // --- owners that the stacks tell -------------------------------------------------------------------------------
@@ -226,7 +268,7 @@ void find_initializer(const Snapshot& snapshot, const ThreadFacts& waiter, Nativ
   }
 }
 
-void add_lock(Target& target, Snapshot& snapshot, const ThreadFacts& waiter) {
+void add_lock(Target& target, const Surroundings& words, Snapshot& snapshot, const ThreadFacts& waiter) {
   const std::uint64_t word = *waiter.wait.futex;
   const auto known = std::any_of(snapshot.native_locks.begin(), snapshot.native_locks.end(),
                                  [&](const auto& lock) { return lock.futex == word; });
@@ -235,7 +277,7 @@ void add_lock(Target& target, Snapshot& snapshot, const ThreadFacts& waiter) {
   lock.futex = word;
   lock.kind = "native lock";
   // What lies behind a guard is not its owner.
-  if (!caller_of_entry(waiter)) find_recorded_owner(target, snapshot, waiter.wait, lock);
+  if (!caller_of_entry(waiter)) find_recorded_owner(words, snapshot, waiter.wait, lock);
   if (!lock.owner) find_initializer(snapshot, waiter, lock);
   if (!lock.owner && lock.kind == "native lock") return;  // nothing is known of it
   if (lock.recorded)
@@ -254,8 +296,9 @@ void read_native_waits(Target& target, Snapshot& snapshot) {
   for (auto tid : threads_of_interest(snapshot))
     for (auto& thread : snapshot.threads)
       if (thread.tid == tid) read_stack(target, thread);
+  const Surroundings words(target, snapshot);
   for (const auto& thread : snapshot.threads)
-    if (sleeps_on_futex(thread)) add_lock(target, snapshot, thread);
+    if (sleeps_on_futex(thread)) add_lock(target, words, snapshot, thread);
 }
 
 }  // namespace hang::collect

@@ -72,11 +72,20 @@ Result<RemoteAddr> value_at(Reader& reader, const Keys& keys, RemoteAddr values,
 
 using Index = std::optional<std::uint64_t>;
 
+void prefetch_keys(Reader& reader, const Keys& keys) {
+  constexpr std::uint64_t kMost = 512;
+  std::vector<RemoteAddr> all;
+  for (std::uint64_t i = 0; i < std::min(keys.count, kMost); ++i)
+    if (auto key = key_at(reader, keys, i)) all.push_back(*key);
+  reader.prefetch(all);
+}
+
 // Looks at every key, and learns the hash of `name` when it is found: all interpreters of a process share the hash
 // secret, so that the next lookup of the same name can go through the hash table.
 Result<Index> search(Reader& reader, const Keys& keys, const std::string& name) {
   Objects objects(reader);
   std::optional<Error> unreadable;  // the key that could not be read may be the one
+  prefetch_keys(reader, keys);
   for (std::uint64_t i = 0; i < std::min<std::uint64_t>(keys.count, kMaxItems); ++i) {
     auto key = key_at(reader, keys, i);
     if (!key) return key.error();

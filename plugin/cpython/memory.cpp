@@ -8,58 +8,79 @@
 namespace hang::cpython {
 
 Memory::~Memory() {
-  for (std::byte* block : blocks_) munmap(block, kPagesPerBlock * kPageSize);
+  for (const auto block : blocks_) munmap(block.data(), block.size());
 }
 
 void Memory::flush() {
-  for (auto& slot : slots_) slot.present = 0;
+  ++filling_;
+  used_ = 0;
 }
 
 // Pages come in blocks that the kernel fills in at once: a page fault for each of thousands would cost more than all
-// reads, above all in a virtual machine.
-Memory::Slot& Memory::slot_of(std::uint64_t number) {
-  static_assert(kPages == 1 << 12, "the upper 12 bits of the product are the slot");
-  // Stacks and arenas lie at regular distances; the multiplication (Knuth's, by the golden ratio) spreads them.
-  auto& slot = slots_[(number * 0x9E37'79B9'7F4A'7C15) >> 52];
-  if (slot.bytes != nullptr) return slot;
-  if (used_ == kPagesPerBlock) {
-    void* block = mmap(nullptr, kPagesPerBlock * kPageSize, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    if (block == MAP_FAILED) throw std::bad_alloc();
-    blocks_.push_back(static_cast<std::byte*>(block));
-    used_ = 0;
+// reads, above all in a virtual machine. Small blocks at first, huge pages where many are wanted.
+void Memory::add_block() {
+  constexpr std::size_t kSmall = 64 * kPageSize, kHuge = 512 * kPageSize, kSmallBlocks = 8;
+  const bool huge = blocks_.size() >= kSmallBlocks;
+  const std::size_t size = huge ? kHuge : kSmall, mapped = huge ? 2 * kHuge : kSmall;
+  void* at =
+      mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | (huge ? 0 : MAP_POPULATE), -1, 0);
+  if (at == MAP_FAILED) throw std::bad_alloc();
+  std::span<std::byte> block(static_cast<std::byte*>(at), mapped);
+  if (huge) {
+    // Only an aligned one can be huge: what lies around it is given back.
+    const std::size_t before = -reinterpret_cast<std::uintptr_t>(at) % kHuge;
+    if (before > 0) munmap(block.data(), before);
+    if (const auto rest = block.subspan(before + size); !rest.empty()) munmap(rest.data(), rest.size());
+    block = block.subspan(before, size);
+    madvise(block.data(), block.size(), MADV_HUGEPAGE);  // a wish: without it there are more faults, and no harm
   }
-  slot.bytes = blocks_.back() + kPageSize * used_++;
-  return slot;
+  blocks_.push_back(block);
+  for (std::size_t page = 0; page < size; page += kPageSize) pages_.push_back(block.data() + page);
+}
+
+std::byte* Memory::next_page() {
+  if (used_ == pages_.size()) add_block();
+  return pages_[used_++];
+}
+
+Memory::Slot& Memory::slot_of(std::uint64_t number) {
+  static_assert(kSlots == 1 << 14, "the upper 14 bits of the product are the slot");
+  // Stacks and arenas lie at regular distances; the multiplication (Knuth's, by the golden ratio) spreads them.
+  std::size_t at = (number * 0x9E37'79B9'7F4A'7C15) >> 50;
+  while (slots_[at].filling == filling_) {
+    if (slots_[at].number == number) return slots_[at];
+    at = (at + 1) % kSlots;
+  }
+  if (used_ == kMostPages) {
+    flush();
+    return slot_of(number);
+  }
+  slots_[at] = {number, filling_, 0, next_page()};
+  return slots_[at];
 }
 
 void Memory::prefetch(std::span<const RemoteAddr> addresses) {
+  addresses = addresses.first(std::min(addresses.size(), kMostPages));
+  if (used_ + addresses.size() > kMostPages) flush();  // or slots would change their pages on the way
   std::vector<ReadRequest> requests;
   std::vector<Slot*> slots;
   for (const RemoteAddr at : addresses) {
+    if (!at) continue;
     const std::uint64_t number = at.raw() / kPageSize;
     auto& slot = slot_of(number);
-    const bool asked = slot.number == number && slot.present != 0;
-    if (!at || asked) continue;
-    slot.number = number;
+    if (slot.present != 0) continue;
     slot.present = kPageSize;  // asked for; another address of the same page need not be
     slots.push_back(&slot);
     requests.push_back({RemoteAddr(number * kPageSize), std::span(slot.bytes, kPageSize), 0});
   }
   target_->read_many(requests);
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    // Two pages of one slot: the last one is there, if any.
-    const bool mine = slots[i]->number == requests[i].at.raw() / kPageSize;
-    if (mine) slots[i]->present = requests[i].got;
-  }
+  for (std::size_t i = 0; i < requests.size(); ++i) slots[i]->present = requests[i].got;
 }
 
 bool Memory::copy_from_page(RemoteAddr at, std::span<std::byte> out) {
   const std::uint64_t number = at.raw() / kPageSize, offset = at.raw() % kPageSize;
   auto& slot = slot_of(number);
-  if (slot.number != number || slot.present == 0) {
-    slot.number = number;
-    slot.present = 0;
+  if (slot.present == 0) {
     auto got = target_->read(RemoteAddr(number * kPageSize), std::span(slot.bytes, kPageSize));
     if (!got) return false;
     slot.present = std::min<std::size_t>(*got, kPageSize);

@@ -15,11 +15,11 @@
 
 namespace hang::cpython {
 
-// A direct-mapped cache of at most kPages pages (16 MiB), filled as needed. It belongs to one sample: flush() starts
-// the next, because a live target moves on under it.
+// A cache of at most kMostPages pages (28 MiB), filled as needed; when it is full it begins anew. It belongs to one
+// sample: flush() starts the next, because a live target moves on under it.
 class Memory {
  public:
-  explicit Memory(Target& target) : target_(&target), slots_(kPages) {}
+  explicit Memory(Target& target) : target_(&target), slots_(kSlots) {}
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
   ~Memory();
@@ -34,22 +34,28 @@ class Memory {
 
  private:
   static constexpr std::uint64_t kPageSize = 4096;
-  static constexpr std::size_t kPages = 4096, kPagesPerBlock = 64;
+  static constexpr std::size_t kSlots = 1 << 14, kMostPages = 7 << 10;
 
   struct Slot {
     std::uint64_t number = 0;
-    std::size_t present = 0;  // leading bytes that are really there
+    std::uint64_t filling = 0;  // which filling of the cache it belongs to; of an earlier one, it is free
+    std::size_t present = 0;    // leading bytes that are really there
     std::byte* bytes = nullptr;
   };
 
+  // The slot of that page; a fresh one has nothing present. Valid until the next flush.
   Slot& slot_of(std::uint64_t number);
+  std::byte* next_page();
+  void add_block();
   // Copies from the page that holds `at`; false if the page does not hold all of it.
   bool copy_from_page(RemoteAddr at, std::span<std::byte> out);
 
   Target* target_;
-  std::vector<Slot> slots_;
-  std::vector<std::byte*> blocks_;     // of kPagesPerBlock pages each
-  std::size_t used_ = kPagesPerBlock;  // pages of the last block
+  std::vector<Slot> slots_;  // by hash of the page's number, with linear probing
+  std::vector<std::span<std::byte>> blocks_;
+  std::vector<std::byte*> pages_;  // of all blocks
+  std::uint64_t filling_ = 1;
+  std::size_t used_ = 0;  // pages of this filling
 };
 
 }  // namespace hang::cpython

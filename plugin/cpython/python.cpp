@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <set>
 
 #include "cpython/readers.h"
 
@@ -95,23 +96,43 @@ Result<void> check_ranges(Reader& reader, const facts::PythonFacts& python) {
   return {};
 }
 
-// The innermost frame of every thread state and the one outside of it, which up to 3.14 lies on the thread's C stack.
+// What code objects lead to and frames are described by.
+void prefetch_codes(Reader& reader, const std::set<std::uint64_t>& codes) {
+  std::vector<RemoteAddr> parts;
+  for (const std::uint64_t code : codes)
+    for (const char* member : {"co_linetable", "co_filename", "co_qualname"})
+      if (auto part = reader.pointer("PyCodeObject", member, RemoteAddr(code))) parts.push_back(*part);
+  reader.prefetch(parts);
+}
+
+// The frames of all thread states, level by level, as far as most go: of hundreds of threads each page alone would cost
+// a system call.
 void prefetch_frames(Reader& reader, const facts::PythonFacts& python) {
+  constexpr int kLevels = 12;
   const bool by_cframe = reader.has("PyThreadState", "cframe");
-  std::vector<RemoteAddr> at;
+  std::vector<RemoteAddr> level, next;
+  std::set<std::uint64_t> codes;
   for (const facts::ThreadStateFacts& state : python.thread_states)
     if (auto first = by_cframe ? reader.pointer("PyThreadState", "cframe", RemoteAddr(state.address))
                                : innermost_frame(reader, RemoteAddr(state.address));
         first && *first)
-      at.push_back(*first);
-  reader.prefetch(at);
-  std::vector<RemoteAddr> outer;
-  for (const RemoteAddr first : at)
-    if (auto next = by_cframe ? reader.pointer("_PyCFrame", "current_frame", first)
-                              : reader.pointer("_PyInterpreterFrame", "previous", first);
-        next && *next)
-      outer.push_back(*next);
-  reader.prefetch(outer);
+      level.push_back(*first);
+  reader.prefetch(level);
+  for (int depth = 0; depth < kLevels && !level.empty(); ++depth) {
+    next.clear();
+    for (const RemoteAddr at : level) {
+      const bool cframe = by_cframe && depth == 0;
+      auto outer = cframe ? reader.pointer("_PyCFrame", "current_frame", at)
+                          : reader.pointer("_PyInterpreterFrame", "previous", at);
+      if (outer && *outer) next.push_back(*outer);
+      auto code = cframe ? Result<RemoteAddr>(RemoteAddr()) : code_of_frame(reader, at);
+      if (code && *code && codes.insert(code->raw()).second) next.push_back(*code);
+    }
+    reader.prefetch(next);
+    std::erase_if(next, [&](RemoteAddr at) { return codes.contains(at.raw()); });
+    level.swap(next);
+  }
+  prefetch_codes(reader, codes);
 }
 
 }  // namespace

@@ -40,6 +40,10 @@ Result<ThreadsByIdent> read_active(Reader& reader, RemoteAddr interpreter) {
   if (!done) return done.error();
   reader.prefetch(keys);
   reader.prefetch(values);
+  std::vector<RemoteAddr> names;
+  for (const RemoteAddr object : values)
+    if (auto name = objects.attribute(object, "_name")) names.push_back(*name);
+  reader.prefetch(names);
   for (std::size_t i = 0; i < keys.size(); ++i)
     if (auto ident = objects.integer(keys[i]))
       threads.emplace(static_cast<std::uint64_t>(*ident), read_thread(objects, values[i]));

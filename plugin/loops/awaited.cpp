@@ -75,6 +75,7 @@ class AwaitedReader {
   void run();
 
  private:
+  void prefetch();
   void read_worker(ThreadStateFacts& state);
   void read_wait(const ThreadStateFacts& state, const Found& found);
   void read_many(AwaitedFacts awaited, RemoteAddr frame, const Found& found);
@@ -363,7 +364,24 @@ void AwaitedReader::infer_threads() {
   all.insert(all.end(), inferred.begin(), inferred.end());
 }
 
+// Of hundreds of threads that wait, each page alone would cost a system call.
+void AwaitedReader::prefetch() {
+  std::vector<RemoteAddr> frames, values;
+  std::vector<std::pair<RemoteAddr, const char*>> waits;
+  for (const auto& state : facts_.thread_states) {
+    const auto found = find_wait(state);
+    if (found.wait == nullptr) continue;
+    waits.emplace_back(RemoteAddr(state.frames[found.frame].address), found.wait->variable);
+    frames.push_back(waits.back().first);
+  }
+  python_.reader().prefetch(frames);
+  for (const auto& [frame, variable] : waits)
+    if (auto value = python_.local(frame, variable)) values.push_back(*value);
+  python_.reader().prefetch(values);
+}
+
 void AwaitedReader::run() {
+  prefetch();
   for (auto& state : facts_.thread_states) {
     if (state.frames.empty()) continue;
     read_worker(state);

@@ -256,7 +256,7 @@ void P::channel(RemoteAddr, RemoteAddr self) {
   auto state = objects_.attribute(self, "_state");
   if (!state) return;
   primitive(*state);
-  parked_.items = length_of(python_, *state, "data");                         // trio
+  parked_.items = length_of(python_, *state, "data");                        // trio
   if (!parked_.items) parked_.items = length_of(python_, *state, "buffer");  // anyio
   parked_.limit = number(*state, "max_buffer_size");
   parked_.open_senders = number(*state, "open_send_channels");
@@ -300,7 +300,8 @@ void P::run() {
   for (std::size_t i = 0; i < task_.frames.size() && is_framework(task_.frames[i].file); ++i) {
     const auto* found = primitive_of(task_.frames[i]);
     if (found == nullptr || found->read == nullptr) continue;
-    // Queue.join() is made of an Event, Barrier.wait() of a Condition, anyio's streams of its Event, and that of another.
+    // Queue.join() is made of an Event, Barrier.wait() of a Condition, anyio's streams of its Event, and that of
+    // another.
     for (std::size_t j = i + 1; j < task_.frames.size() && is_framework(task_.frames[j].file); ++j)
       if (const auto* outer = primitive_of(task_.frames[j]); outer != nullptr && outer->made_of_another) {
         found = outer;

@@ -36,17 +36,16 @@ void other_threads(const Process& process, const WaitGraph& graph, LoopWait& wai
     if (state != nullptr && !state->frames_complete) wait.unread.push_back(tid);
     if (tid == wait.loop->tid) continue;
     // trio's guest mode waits for events in a worker.
-    if (state != nullptr && is_busy_pool_worker(*state) && process.loop_of(tid) == nullptr)
-      wait.workers.push_back(tid);
+    if (state != nullptr && is_busy_pool_worker(*state) && process.loop_of(tid) == nullptr) wait.workers.push_back(tid);
   }
   for (auto tid : graph.alive_besides(wait.loop->tid)) {
     if (contains(wait.workers, tid)) {
-      wait.wakers.push_back(
-          {Waker::running, fmt::format("{}, which works on a job that may be for this loop", process.thread_label(tid))});
+      wait.wakers.push_back({Waker::running, fmt::format("{}, which works on a job that may be for this loop",
+                                                         process.thread_label(tid))});
     } else if (!wait.loop->wakers_searched || contains(wait.loop->wakers, tid)) {
       if (wait.loop->wakers_searched) {
-        wait.wakers.push_back(
-            {graph.waiting(tid).waker, fmt::format("{}, which can act and refers to this loop", process.thread_label(tid))});
+        wait.wakers.push_back({graph.waiting(tid).waker,
+                               fmt::format("{}, which can act and refers to this loop", process.thread_label(tid))});
       } else {
         wait.missing = fmt::format("whether {} can call into the loop", process.thread_label(tid));
       }

@@ -47,8 +47,7 @@ bool is_anyio_worker(const facts::FrameFacts& frame) {
 int pool_frame(const std::vector<facts::FrameFacts>& frames) {
   for (std::size_t i = 0; i < frames.size(); ++i) {
     if (frame_is(frames[i], "concurrent/futures/thread.py", "_worker") ||
-        frame_is(frames[i], "trio/_core/_thread_cache.py", "WorkerThread._work") ||
-        is_anyio_worker(frames[i]) ||
+        frame_is(frames[i], "trio/_core/_thread_cache.py", "WorkerThread._work") || is_anyio_worker(frames[i]) ||
         frame_is(frames[i], "multiprocessing/pool.py", "worker"))
       return static_cast<int>(i);
   }

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "cpython/layout/debug_offsets.h"
 #include "cpython/layout/tables.h"
@@ -27,15 +28,15 @@ Error no_such(std::string_view type, std::string_view member) {
   return Error{ErrorKind::absent_field, "this CPython has no such field", {}, fmt::format("{}.{}", type, member)};
 }
 
-// True if some shipped table knows the member. Then its absence from the table of this minor is knowledge, and the
+// The member as some shipped table names it. Then its absence from the table of this minor is knowledge, and the
 // debugger need not search its debug information for it (which can take LLDB seconds).
-bool known_to_any_table(std::string_view type, std::string_view member) {
+std::optional<Key> known_to_any_table(std::string_view type, std::string_view member) {
   for (const Table& table : tables())
     for (const Row& row : table.rows)
-      if (row.kind == RowKind::field && row.type == type && row.member == member) return true;
+      if (row.kind == RowKind::field && row.type == type && row.member == member) return Key(row.type, row.member);
   for (const ModuleRow& row : module_rows())
-    if (row.type == type && row.member == member) return true;
-  return false;
+    if (row.type == type && row.member == member) return Key(row.type, row.member);
+  return std::nullopt;
 }
 
 class ChosenLayout : public Layout {
@@ -98,6 +99,7 @@ class ChosenLayout : public Layout {
   std::map<std::pair<Key, std::string_view>, Numbers> bits_;
   std::map<std::string_view, std::uint64_t> sizes_;
   std::map<std::string_view, std::int64_t> constants_;
+  std::unordered_set<Key, KeyHash> absent_;            // what other minors have, asked for before
   std::map<std::string, std::optional<Field>> dwarf_;  // answers remembered, "no such member" too
   unsigned used_ = 0;                                  // bit set of facts::Source
 };
@@ -115,7 +117,11 @@ void ChosenLayout::load(const Row& row, const Numbers& numbers) {
 }
 
 Result<Field> ChosenLayout::from_dwarf(std::string_view type, std::string_view member) {
-  if (known_to_any_table(type, member)) return no_such(type, member);
+  if (absent_.contains({type, member})) return no_such(type, member);
+  if (const auto known = known_to_any_table(type, member)) {
+    absent_.insert(*known);
+    return no_such(type, member);
+  }
   const std::string key = fmt::format("{}.{}", type, member);
   auto found = dwarf_.find(key);
   if (found == dwarf_.end()) {
