@@ -70,6 +70,17 @@ TEST_P(Channels, ATimerOfTheLoopMaySend) {
   EXPECT_EQ(timed[0].at("fate"), "open") << timed[0].dump(1);
 }
 
+// SimpleQueue.get is a C function: no frame says that the thread waits in it.
+TEST_P(Channels, WaitsInSimpleQueueAreSeen) {
+  const auto starved = objects("thread_queue", "\"starved\" waits for an item");
+  ASSERT_EQ(starved.size(), 1U) << report_.at("objects").dump(1);
+  EXPECT_EQ(starved[0].at("fate"), "orphaned") << starved[0].dump(1);
+  const auto fed = objects("thread_queue", "\"fed\" waits for an item");
+  ASSERT_EQ(fed.size(), 1U) << report_.at("objects").dump(1);
+  EXPECT_EQ(fed[0].at("fate"), "open") << fed[0].dump(1);
+  EXPECT_THAT(fed[0].at("why").get<std::string>(), HasSubstr("\"giver\""));
+}
+
 TEST_P(Channels, AConnectionIsNamedByItsDescriptor) {
   const auto listener = objects("connection", "\"listener\"");
   ASSERT_EQ(listener.size(), 1U) << report_.at("objects").dump(1);

@@ -37,14 +37,27 @@ async def lonely(channel):
     await channel.get()
 
 
+def take(simple):
+    simple.get()
+
+
+def give(simple, never):
+    never.wait()
+    simple.put(1)
+
+
 def threads():
     one, other = queue.Queue(), queue.Queue()
+    starved, fed, never = queue.SimpleQueue(), queue.SimpleQueue(), threading.Event()
     ours, theirs = multiprocessing.Pipe()
     for name, function, arguments in (
         ("feeder", feeder, ()),
         ("ping", pump, (one, other)),
         ("pong", pump, (other, one)),
         ("listener", listener, (ours,)),
+        ("starved", take, (starved,)),
+        ("fed", take, (fed,)),
+        ("giver", give, (fed, never)),
     ):
         thread = threading.Thread(target=function, args=arguments, name=name, daemon=True)
         thread.start()
