@@ -1,5 +1,6 @@
 #include "cpython/object.h"
 
+#include <array>
 #include <cstring>
 #include <fmt/format.h>
 
@@ -217,6 +218,19 @@ bool Objects::is_type(RemoteAddr object) {
   return require(object, "Py_TPFLAGS_TYPE_SUBCLASS", "a type").ok();
 }
 
+namespace {
+
+// tp_name, and where its struct has the descriptor.
+struct WithDescriptor {
+  std::string_view name;
+  const char *type, *member;
+};
+constexpr std::array<WithDescriptor, 3> kWithDescriptor{
+    {{"_socket.socket", "PySocketSockObject", "sock_fd"}, {"select.epoll", "pyEpoll_Object", "epfd"},
+     {"_io.FileIO", "fileio", "fd"}}};
+
+}  // namespace
+
 Result<int> Objects::file_descriptor(RemoteAddr object) {
   // A subclass (socket.socket, ssl.SSLSocket) has another name; the base that owns the C struct is on its MRO.
   auto type = type_of(object);
@@ -225,17 +239,16 @@ Result<int> Objects::file_descriptor(RemoteAddr object) {
     if (!name) return name.error();
     auto text = reader_->c_string(*name, kMaxTypeName, "PyTypeObject.tp_name");
     if (!text) return text.error();
-    const bool socket = *text == "_socket.socket", epoll = *text == "select.epoll";
-    if (socket || epoll) {
-      auto fd = socket ? reader_->signed_number("PySocketSockObject", "sock_fd", object)
-                       : reader_->signed_number("pyEpoll_Object", "epfd", object);
+    for (const auto& [type_name, type_of_c, member] : kWithDescriptor) {
+      if (*text != type_name) continue;
+      auto fd = reader_->signed_number(type_of_c, member, object);
       if (!fd) return fd.error();
       return static_cast<int>(*fd);
     }
     type = reader_->pointer("PyTypeObject", "tp_base", *type);
   }
   if (!type) return type.error();
-  return wrong_type(object, "a socket or epoll object");
+  return wrong_type(object, "a socket, file or epoll object");
 }
 
 Result<RemoteAddr> Objects::path(RemoteAddr object, const std::string& dotted) {

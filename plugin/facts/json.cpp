@@ -85,11 +85,12 @@ HANG_JSON(LoopFacts, kind, type, tid, tstate, interpreter, run_function, object,
           cancel_scopes, is_guest, host, stopping, closed, interrupt_pending, executor, wakers, wakers_searched)
 HANG_JSON(ChannelUser, tstate, task, sends, receives, waits_to_send, waits_to_receive)
 HANG_JSON(ChannelFacts, kind, object, type, id, items, limit, open_senders, open_receivers, closed, fds, users,
-          searched)
+          interpreters, searched)
+HANG_JSON(FdOwner, fd, object, type, interpreter, tstate, task)
 HANG_JSON(AwaitedFacts, waiter, frame, object, type, any, by, provider, task, seen)
 HANG_JSON(PythonFacts, version, hexversion, build, library, runtime, providers, finalizing, exit_closes_interpreters,
           main_tid, interpreters, thread_states, gils, signals, loops, other_loops, locks, awaited, channels,
-          channels_known, exit_joins)
+          channels_known, fd_owners, fd_owners_complete, exit_joins)
 HANG_JSON(NativeSample, symbol, module, count)
 HANG_JSON(ThreadWatch, tid, cpu_ns, voluntary_switches, involuntary_switches, reads, running_reads, wait_changed,
           samples, native)

@@ -7,6 +7,8 @@
 #include <set>
 #include <string_view>
 #include <tuple>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "cpython/readers.h"
 #include "loops/frameworks.h"
@@ -105,14 +107,25 @@ class ChannelReader {
  private:
   struct Root {
     std::uint64_t tstate = 0, task = 0;
+    std::int64_t interpreter = 0;
     const std::vector<FrameFacts>* frames = nullptr;
+  };
+  // Who is looked for from, and what is known of it.
+  struct Finder {
+    ChannelUser user;
+    std::int64_t interpreter = 0;
+    bool sends = false, receives = false;
+    bool is_user = true;  // false: a module, which only keeps
   };
   std::vector<Root> roots() const;
   void search(const Root& root);
   void search_callbacks(const facts::LoopFacts& loop);
+  void search_main_modules();
   template <typename Begin>
-  void follow(ChannelUser& user, bool sends, bool receives, Begin begin);
-  bool take(RemoteAddr object, const std::string& type_name, ChannelUser& user, bool sends, bool receives);
+  void follow(const Finder& finder, Begin begin);
+  bool take(RemoteAddr object, const std::string& type_name, const Finder& finder);
+  void take_descriptor(RemoteAddr object, const std::string& type_name, const Finder& finder);
+  void add_owner(int fd, RemoteAddr object, const std::string& type, const Finder& finder);
   const ChannelType* type_of(RemoteAddr object, const std::string& type_name);
   ChannelFacts* channel_of(RemoteAddr object, const ChannelType& type);
   void read(RemoteAddr object, ChannelFacts& channel);
@@ -137,6 +150,9 @@ class ChannelReader {
   facts::PythonFacts& facts_;
   std::map<std::tuple<ChannelKind, std::uint64_t, std::int64_t>, std::size_t> index_;
   std::map<std::uint64_t, std::optional<std::size_t>> type_index_;  // by the address of the class: is it a channel's?
+  std::map<std::uint64_t, bool> has_descriptor_;                    // by the address of the class
+  std::unordered_set<std::uint64_t> owned_;                         // objects with a descriptor
+  std::unordered_map<std::uint64_t, int> more_owners_;
   std::set<std::uint64_t> barriers_;
   std::size_t looked_at_ = 0;
   bool complete_ = true;
@@ -146,13 +162,13 @@ class ChannelReader {
 std::vector<ChannelReader::Root> ChannelReader::roots() const {
   std::vector<Root> roots;
   for (const auto& state : facts_.thread_states)
-    if (!state.frames.empty()) roots.push_back({state.address, 0, &state.frames});
+    if (!state.frames.empty()) roots.push_back({state.address, 0, state.interpreter, &state.frames});
   for (const auto& loop : facts_.loops)
     for (const auto& task : loop.tasks)
-      if (!task.frames.empty() && !task.system) roots.push_back({loop.tstate, task.object, &task.frames});
+      if (!task.frames.empty() && !task.system) roots.push_back({loop.tstate, task.object, loop.interpreter, &task.frames});
   for (const auto& loop : facts_.other_loops)
     for (const auto& task : loop.tasks)
-      if (!task.frames.empty()) roots.push_back({loop.tstate, task.object, &task.frames});
+      if (!task.frames.empty()) roots.push_back({loop.tstate, task.object, loop.interpreter, &task.frames});
   return roots;
 }
 
@@ -250,13 +266,42 @@ ChannelUser& ChannelReader::user_of(ChannelFacts& channel, const ChannelUser& us
   return channel.users.back();
 }
 
-bool ChannelReader::take(RemoteAddr object, const std::string& type_name, ChannelUser& user, bool sends,
-                         bool receives) {
+void ChannelReader::add_owner(int fd, RemoteAddr object, const std::string& type, const Finder& finder) {
+  constexpr std::size_t kMost = 20'000;
+  if (fd < 0 || facts_.fd_owners.size() >= kMost) return;
+  const bool fresh = owned_.insert(object.raw()).second;
+  // What a frame leads to, the module behind it need not name as well; and a few of those who have it are enough.
+  constexpr int kFew = 4;
+  if (!fresh && (!finder.is_user || ++more_owners_[object.raw()] >= kFew)) return;
+  facts_.fd_owners.push_back({fd, object.raw(), type, finder.interpreter, finder.user.tstate, finder.user.task});
+}
+
+void ChannelReader::take_descriptor(RemoteAddr object, const std::string& type_name, const Finder& finder) {
+  auto type = objects_.type_of(object);
+  if (!type) return;
+  const auto [known, fresh] = has_descriptor_.try_emplace(type->raw(), true);
+  if (!known->second) return;
+  auto fd = objects_.file_descriptor(object);
+  if (fresh) known->second = fd.ok();
+  if (!fd || type_name == "select.epoll") return;
+  add_owner(*fd, object, objects_.qualified_type_name(object).value_or(type_name), finder);
+}
+
+bool ChannelReader::take(RemoteAddr object, const std::string& type_name, const Finder& finder) {
   const auto* type = type_of(object, type_name);
-  if (type == nullptr) return false;
+  if (type == nullptr) {
+    take_descriptor(object, type_name, finder);
+    return false;
+  }
   auto* channel = channel_of(object, *type);
   if (channel == nullptr) return true;
-  auto& known = user_of(*channel, user);
+  for (const int fd : channel->fds) add_owner(fd, object, channel->type, finder);
+  const auto place = std::lower_bound(channel->interpreters.begin(), channel->interpreters.end(), finder.interpreter);
+  if (place == channel->interpreters.end() || *place != finder.interpreter)
+    channel->interpreters.insert(place, finder.interpreter);
+  if (!finder.is_user) return true;
+  const bool sends = finder.sends, receives = finder.receives;
+  auto& known = user_of(*channel, finder.user);
   const bool open = type->kind != ChannelKind::memory_channel || flag_of(python_, object, "_closed") != true;
   if (type->end == End::both) {
     known.sends = known.sends || sends;
@@ -268,7 +313,7 @@ bool ChannelReader::take(RemoteAddr object, const std::string& type_name, Channe
 }
 
 void ChannelReader::search(const Root& root) {
-  ChannelUser user{root.tstate, root.task, false, false, false, false};
+  Finder finder{{root.tstate, root.task, false, false, false, false}, root.interpreter, false, false, true};
   // Of the library's frames every second one names a `get` or a `close`.
   std::vector<std::string> names;
   for (const auto& frame : *root.frames) {
@@ -276,26 +321,38 @@ void ChannelReader::search(const Root& root) {
     const auto of_frame = cpython::names_of_code(python_.reader(), RemoteAddr(frame.address));
     names.insert(names.end(), of_frame.begin(), of_frame.end());
   }
-  const bool sends = names_one(names, kSends), receives = names_one(names, kReceives);
-  follow(user, sends, receives, [&](ReferenceSearch& search) { search.begin_at(*root.frames); });
+  finder.sends = names_one(names, kSends);
+  finder.receives = names_one(names, kReceives);
+  follow(finder, [&](ReferenceSearch& search) { search.begin_at(*root.frames); });
 }
 
 // Callbacks of a loop run no task, and what they would do with a channel is not known: they could do either.
 void ChannelReader::search_callbacks(const facts::LoopFacts& loop) {
-  ChannelUser user{loop.tstate, 0, false, false, false, false};
-  follow(user, true, true, [&](ReferenceSearch& search) {
+  const Finder finder{{loop.tstate, 0, false, false, false, false}, loop.interpreter, true, true, true};
+  follow(finder, [&](ReferenceSearch& search) {
     for (const char* root :
          {"_ready", "_scheduled", "_selector._fd_to_key", "_signal_handlers", "entry_queue.queue"})  // asyncio; trio
       if (auto object = objects_.path(RemoteAddr(loop.object), root)) search.begin_at(*object);
   });
 }
 
+// What the main modules keep, of the interpreters in which nothing runs, too: it stays open as long as they do.
+void ChannelReader::search_main_modules() {
+  for (const auto& interpreter : facts_.interpreters) {
+    auto module = objects_.module(RemoteAddr(interpreter.address), "__main__");
+    auto names = module ? python_.reader().pointer("PyModuleObject", "md_dict", *module) : module;
+    if (!names || !*names) continue;
+    const Finder finder{{}, interpreter.id, false, false, false};
+    follow(finder, [&](ReferenceSearch& search) { search.begin_at(*names); });
+  }
+}
+
 template <typename Begin>
-void ChannelReader::follow(ChannelUser& user, bool sends, bool receives, Begin begin) {
+void ChannelReader::follow(const Finder& finder, Begin begin) {
   Goal goal;
   goal.all = true;
   goal.barriers.insert(barriers_.begin(), barriers_.end());
-  goal.stop_at = [&](RemoteAddr object, const std::string& type) { return take(object, type, user, sends, receives); };
+  goal.stop_at = [&](RemoteAddr object, const std::string& type) { return take(object, type, finder); };
   ReferenceSearch search(python_, goal);
   begin(search);
   search.run();
@@ -395,6 +452,10 @@ void ChannelReader::run() {
     read_parked_tasks(loop);
   }
   for (const auto& loop : facts_.other_loops) read_parked_tasks(loop);
+  const bool frames_complete = complete_;
+  search_main_modules();
+  facts_.fd_owners_complete = complete_;
+  complete_ = frames_complete;
   read_waits_in_c();
   tidy();
   // Tasks that were only counted, frames that were not read, and loops of another make lead to what nobody followed.
@@ -402,6 +463,7 @@ void ChannelReader::run() {
     complete_ = complete_ && loop.tasks_known && loop.task_count == loop.tasks.size();
   for (const auto& state : facts_.thread_states) complete_ = complete_ && state.frames_complete;
   complete_ = complete_ && facts_.other_loops.empty();
+  facts_.fd_owners_complete = facts_.fd_owners_complete && complete_;
   for (auto& channel : facts_.channels) channel.searched = complete_;
   facts_.channels_known = true;
 }

@@ -193,6 +193,14 @@ void ReferenceSearch::expand(RemoteAddr object, int depth) {
       if (auto value = reader.pointer("TaskObj", "task_coro", object)) push(*value, depth + 1);
     return;
   }
+  if (type->starts_with("_io.Buffered")) {
+    if (auto raw = reader.pointer("buffered", "raw", object)) push(*raw, depth + 1);
+    return;
+  }
+  if (*type == "_io.TextIOWrapper") {
+    if (auto buffer = reader.pointer("textio", "buffer", object)) push(*buffer, depth + 1);
+    return;
+  }
   if (!goal_.channels.empty() && (is_sender(*type) || is_receiver(*type))) return expand_channel(*type, object);
   expand_instance(object, depth);
 }

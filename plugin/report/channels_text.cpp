@@ -57,6 +57,7 @@ class Descriptors {
   };
   [[nodiscard]] std::string role_of(const facts::FdFacts& fd) const;
   [[nodiscard]] std::vector<std::uint64_t> waiting_on(int fd) const;
+  [[nodiscard]] std::string owner_of(int fd) const;
   [[nodiscard]] Row row_of(const facts::FdFacts& fd) const;
   [[nodiscard]] std::string why_orphaned(const facts::FdFacts& fd, const verdict::OtherEnd& end) const;
   [[nodiscard]] std::string why_unread(const facts::FdFacts& fd, const verdict::OtherEnd& end) const;
@@ -73,6 +74,31 @@ std::string Descriptors::role_of(const facts::FdFacts& fd) const {
       role = fmt::format("the {} loop's own wakeup pair", name_of(loop.kind));
   if (snapshot_.python->signals.wakeup_fd == fd.fd) role += role.empty() ? "signal wakeup fd" : ", signal wakeup fd";
   return role;
+}
+
+// The object of Python that has it, and who has that. A descriptor without one stays open until the process ends.
+std::string Descriptors::owner_of(int fd) const {
+  const auto& python = *snapshot_.python;
+  std::vector<std::string> owners;
+  const auto add = [&](std::string words) {
+    if (std::find(owners.begin(), owners.end(), words) == owners.end()) owners.push_back(std::move(words));
+  };
+  for (const auto& owner : python.fd_owners) {
+    if (owner.fd != fd) continue;
+    if (owner.tstate != 0) {
+      add(fmt::format("{} of {}", owner.type,
+                      verdict::user_label(process_, {owner.tstate, owner.task, false, false, false, false})));
+      continue;
+    }
+    const bool runs = std::any_of(python.thread_states.begin(), python.thread_states.end(), [&](const auto& state) {
+      return state.interpreter == owner.interpreter && !state.frames.empty();
+    });
+    add(fmt::format("{} in the main module of interpreter {}{}", owner.type, owner.interpreter,
+                    runs ? "" : ", in which no thread runs"));
+  }
+  if (!owners.empty()) return fmt::format("{}", fmt::join(owners, ", "));
+  constexpr int kLastStandard = 2;
+  return python.fd_owners_complete && fd > kLastStandard ? "no object of Python was found that has it" : "";
 }
 
 // Threads whose wait it could end.
@@ -96,8 +122,11 @@ std::string Descriptors::why_orphaned(const facts::FdFacts& fd, const verdict::O
   for (const auto tid : graph_.alive_besides(waiting.front()))
     return fmt::format("{} waits for it; only this process has the other end, where {} could use it", who,
                        process_.thread_label(tid));
-  return fmt::format("orphaned: {} waits for it; only this process has the other end, and every other thread sleeps",
-                     who);
+  std::string others;
+  for (const int other : end.our_fds)
+    if (const auto owner = owner_of(other); !owner.empty()) others += fmt::format(" (fd {}: {})", other, owner);
+  return fmt::format("orphaned: {} waits for it; only this process has the other end{}, and every other thread sleeps",
+                     who, others);
 }
 
 // Bytes that lie there, and nobody who waits to read them.
@@ -129,6 +158,7 @@ Descriptors::Row Descriptors::row_of(const facts::FdFacts& fd) const {
     row.rank = 5;
     return row;
   }
+  if (const auto owner = owner_of(fd.fd); !owner.empty()) row.words += " · " + owner;
   row.why = why_orphaned(fd, end);
   const auto unread = why_unread(fd, end);
   if (!unread.empty()) row.why += (row.why.empty() ? "" : "; ") + unread;
@@ -176,6 +206,9 @@ std::string state_words(const ChannelFacts& channel) {
   if (channel.open_senders && channel.open_receivers)
     words += fmt::format(" · {} sending, {} receiving end{} open", *channel.open_senders, *channel.open_receivers,
                          *channel.open_receivers == 1 ? "" : "s");
+  if (channel.id && !channel.interpreters.empty())
+    words += fmt::format(" · known to interpreter{} {}", channel.interpreters.size() == 1 ? "" : "s",
+                         fmt::join(channel.interpreters, ", "));
   return words + (channel.closed == true ? " · closed" : "");
 }
 

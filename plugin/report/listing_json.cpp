@@ -55,6 +55,8 @@ std::string listing_json(Listing listing, const facts::Snapshot& snapshot) {
       objects[i]["why"] = fate.why;
     }
     j["objects"] = std::move(objects);
+    j["fd_owners"] = facts["python"]["fd_owners"];
+    j["fd_owners_complete"] = snapshot.python->fd_owners_complete;
     j["objects_known"] = snapshot.python->channels_known;
   }
   j["gaps"] = gaps_json(snapshot.gaps);

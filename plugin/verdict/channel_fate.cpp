@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "verdict/other_end.h"
+#include "verdict/wait_graph.h"
 
 namespace hang::verdict {
 
@@ -73,6 +74,16 @@ ChannelFate waited(const Process& process, const ChannelFacts& channel, const st
 
 }  // namespace
 
+namespace {
+
+// A pool's worker without work waits for jobs in the pool's own queue, and that is no fault.
+bool is_idle_worker(const Process& process, const ChannelUser& user) {
+  const auto* state = process.facts().thread_state(user.tstate);
+  return user.task == 0 && state != nullptr && is_idle_pool_worker(*state);
+}
+
+}  // namespace
+
 std::string user_label(const Process& process, const ChannelUser& user) {
   const auto* state = process.facts().thread_state(user.tstate);
   if (user.task != 0)
@@ -112,12 +123,15 @@ std::string channel_label(const ChannelFacts& channel) {
 
 ChannelFate fate_of(const Process& process, const ChannelFacts& channel) {
   std::vector<const ChannelUser*> takers, senders;
-  bool taken = false;
+  bool taken = false, pool = false;
   for (const auto& user : channel.users) {
-    if (user.waits_to_receive) takers.push_back(&user);
+    const bool idle = user.waits_to_receive && is_idle_worker(process, user);
+    pool = pool || idle;
+    if (user.waits_to_receive && !idle) takers.push_back(&user);
     if (user.waits_to_send) senders.push_back(&user);
     taken = taken || user.receives || user.waits_to_receive;
   }
+  if (pool && takers.empty()) return {Fate::open, "idle workers of a pool wait for jobs in it"};
   if (!takers.empty() && channel.items.value_or(0) == 0) return waited(process, channel, takers, true);
   // A memory channel without a buffer hands over from hand to hand.
   const bool rendezvous = channel.kind == ChannelKind::memory_channel && channel.limit == 0;

@@ -95,12 +95,53 @@ TEST_P(Channels, TheOrphanedComeFirst) {
   EXPECT_LT(last_orphan, first_open) << text;
 }
 
+// Both ends are in the process, and one is with an interpreter that nobody runs any more, or that was destroyed.
+class Ends : public testing::TestWithParam<CPython> {
+ protected:
+  std::string channels(const std::string& lab) {
+    PythonOptions options;
+    options.root = GetParam().root;
+    auto started = PythonProcess::run_script(GetParam(), std::string(HANG_LABS) + "/" + lab, options);
+    if (!started) return started.error().message;
+    auto text = run_command({HANG_BINARY, "channels", "-p", std::to_string((*started)->pid())}).out;
+    // As if the terminal were very wide.
+    std::string words;
+    for (const char c : text)
+      if (c != ' ' && c != '\n')
+        words += c;
+      else if (!words.ends_with(' '))
+        words += ' ';
+    return words;
+  }
+};
+
+TEST_P(Ends, OfAnAbandonedInterpreterAreNamed) {
+  const auto text = channels("l1_asyncio_parked_subinterpreter.py");
+  EXPECT_THAT(text, HasSubstr("socket.socket in the main module of interpreter 1, in which no thread runs"));
+  EXPECT_THAT(text, testing::ContainsRegex("orphaned: main thread [0-9]+ waits for it; only this process has the other "
+                                           "end .fd [0-9]+: socket.socket in the main module"));
+}
+
+TEST_P(Ends, OfADestroyedInterpreterHaveNoOwner) {
+  const auto text = channels("l1_asyncio_dead_subinterpreter.py");
+  EXPECT_THAT(text, testing::ContainsRegex("only this process has the other end .fd [0-9]+: no object of Python was "
+                                           "found that has it., and every other thread sleeps"));
+}
+
+TEST_P(Ends, AQueueWhoseOtherInterpreterIsGoneIsOrphaned) {
+  if (GetParam().minor < 14) GTEST_SKIP() << "concurrent.interpreters came with 3.14";
+  EXPECT_THAT(channels("i5_queue.py"), HasSubstr("queue 1 between interpreters · known to interpreter 0 orphaned"));
+  EXPECT_THAT(channels("n3_interp_queue_producer.py"), HasSubstr("known to interpreters 0, 1 main thread"));
+}
+
 std::string python_name(const testing::TestParamInfo<CPython>& info) {
   return info.param.name;
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, Channels, testing::ValuesIn(supported_pythons()), python_name);
+INSTANTIATE_TEST_SUITE_P(Each, Ends, testing::ValuesIn(supported_pythons()), python_name);
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Channels);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Ends);
 
 }  // namespace
 }  // namespace hang::test
