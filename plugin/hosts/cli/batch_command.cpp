@@ -115,7 +115,11 @@ batch::Row classify_record(const batch::Item& item, const coredumps::Record& rec
     return row;
   }
   host.sidecar = &core->sidecar();
-  return classify(item, core->path(), arguments, host);
+  auto row = classify(item, core->path(), arguments, host);
+  // The number of a descriptor of ours tells nobody anything, and differs between runs.
+  if (const auto at = row.error.find(core->path()); at != std::string::npos)
+    row.error.replace(at, core->path().size(), item.path);
+  return row;
 }
 
 bool is_snapshot(const std::string& folder) {
