@@ -24,7 +24,7 @@ Result<Rows> kept_rows(const Options& options, const std::vector<Item>& items) {
 }
 
 Result<Rows> classify_rows(const Options& options, const IsItem& is_item, const Classify& classify) {
-  const auto items = work_list(options.paths, options.shard, is_item);
+  const auto items = work_list(options.paths, options.shard, is_item, options.items);
   auto rows = kept_rows(options, items);
   if (!rows) return rows;
   std::vector<Item> left;

@@ -9,6 +9,7 @@ namespace hang::batch {
 
 struct Options {
   std::vector<std::string> paths;
+  std::vector<Item> items;  // besides those below the paths; they win over the same paths there
   Shard shard;
   Limits limits;
   bool merge = false;          // the paths are results of other runs; nothing is classified

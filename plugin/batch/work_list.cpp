@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <sys/stat.h>
 #include <system_error>
+#include <utility>
 
 namespace hang::batch {
 
@@ -51,8 +52,9 @@ void add_folder(const std::string& folder, const IsItem& is_item, std::vector<It
 
 }  // namespace
 
-std::vector<Item> work_list(const std::vector<std::string>& paths, const Shard& shard, const IsItem& is_item) {
-  std::vector<Item> items;
+std::vector<Item> work_list(const std::vector<std::string>& paths, const Shard& shard, const IsItem& is_item,
+                            std::vector<Item> given) {
+  auto items = std::move(given);
   for (const auto& path : paths) {
     std::error_code error;
     if (fs::is_directory(path, error)) {
@@ -61,8 +63,9 @@ std::vector<Item> work_list(const std::vector<std::string>& paths, const Shard& 
       items.push_back(item_at(path));
     }
   }
-  std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) { return a.path < b.path; });
-  items.erase(std::unique(items.begin(), items.end()), items.end());
+  std::stable_sort(items.begin(), items.end(), [](const Item& a, const Item& b) { return a.path < b.path; });
+  const auto same = [](const Item& a, const Item& b) { return a.path == b.path; };
+  items.erase(std::unique(items.begin(), items.end(), same), items.end());
   std::erase_if(items, [&](const Item& item) { return hash_of(item.path) % shard.count != shard.index - 1; });
   return items;
 }

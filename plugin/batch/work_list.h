@@ -20,6 +20,8 @@ using IsItem = std::function<bool(const std::string& folder)>;
 
 // Files and snapshots below `paths`, sorted by path, each once; sidecars and hang's own results are left out. What does
 // not exist becomes an item of size 0, so that it gets a row.
-std::vector<Item> work_list(const std::vector<std::string>& paths, const Shard& shard, const IsItem& is_item);
+// `given` are items already; one of them stands for whatever has its path.
+std::vector<Item> work_list(const std::vector<std::string>& paths, const Shard& shard, const IsItem& is_item,
+                            std::vector<Item> given = {});
 
 }  // namespace hang::batch

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <utility>
 
+#include "kernel/stored.h"
+
 namespace hang::collect {
 namespace {
 
@@ -50,6 +52,16 @@ void add_sidecar(const Snapshot& sidecar, Snapshot& core) {
     if (!is_kernels(reading)) continue;
     reading.source = facts::Source::snapshot;
     core.readings.push_back(std::move(reading));
+  }
+  if (sidecar.target.host == kernel::kSystemdCoredump) {
+    if (sidecar.kernel.fds_known)
+      std::erase_if(core.gaps, [](const facts::Gap& gap) { return gap.why == "the core has no kernel state"; });
+    core.gaps.push_back(
+        {"queues, and the other ends of sockets and pipes, when the core was written",
+         fmt::format("{} are from systemd-coredump's journal fields of {}, which do not have them",
+                     sidecar.kernel.fds_known ? "descriptors and signals" : "signals", sidecar.taken_at),
+         {}});
+    return;
   }
   std::erase_if(core.gaps, [](const facts::Gap& gap) { return gap.why == "the core has no kernel state"; });
   core.gaps.push_back({"what the kernel's state was when the core was written",

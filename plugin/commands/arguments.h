@@ -27,6 +27,8 @@ struct BatchArguments {
   std::uint64_t memory_mib = 4096;
   std::string shard;  // "2/4"
   bool merge = false;
+  bool coredumpctl = false;
+  std::string journal;  // a folder; "" = the system's
   std::string database, page;
 };
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "facts/facts.h"
 #include "report/report.h"
 #include "target/target.h"
 
@@ -36,6 +37,8 @@ struct Host {
   std::function<Result<std::unique_ptr<Target>>(const CoreSource& source)> open_core;
   // Writes a core of a live process without stopping it; null where that cannot be done.
   std::function<Result<void>(std::uint64_t pid, const std::string& path)> write_core;
+  // What the kernel knew of the core's process, where it comes from elsewhere than a file beside the core.
+  const facts::Snapshot* sidecar = nullptr;
   // `hang batch`; null in a debugger.
   std::function<Output(const Arguments& arguments)> batch;
   // A debugger without a usable target: why, and what to do about it ("no process: attach to one ...").

@@ -51,6 +51,7 @@ Result<facts::Snapshot> collect_core(const Arguments& arguments, const Host& hos
   if (!host.open_core) return Error{ErrorKind::usage, "this host opens no cores"};
   auto target = host.open_core(arguments.core);
   if (!target) return target.error();
+  if (host.sidecar != nullptr) return collect_from(**target, "native", arguments, *host.sidecar);
   const auto path = sidecar_of(arguments.core.path);
   if (!path) return collect_from(**target, "native", arguments);
   auto sidecar = load_facts(*path);

@@ -203,7 +203,8 @@ std::vector<Command> make_table() {
        "The exit status is 0 if nothing hung, 1 if hangs were named and all was decided, 2 when the arguments or the "
        "output files cannot be used, and 3 if anything is undetermined or has no verdict.",
        {"hang batch /var/crash", "hang batch /var/crash -o results.jsonl --db results.db --html results.html",
-        "hang batch /var/crash --shard 1/4 -o part1.jsonl", "hang batch --merge part*.jsonl -o results.jsonl"},
+        "hang batch --coredumpctl", "hang batch /var/crash --shard 1/4 -o part1.jsonl",
+        "hang batch --merge part*.jsonl -o results.jsonl"},
        {}},
       OptionSet::batch, run_batch));
   table.push_back(declare({"help",

@@ -1,11 +1,16 @@
 #include "kernel/fdinfo.h"
 
 #include <algorithm>
+#include <fcntl.h>
+#include <fmt/format.h>
 
 #include "kernel/proc_file.h"
 
 namespace hang::kernel {
 namespace {
+
+using facts::FdFacts;
+using facts::FdType;
 
 constexpr std::size_t kMostWatches = std::size_t{1} << 20;
 
@@ -41,6 +46,24 @@ void parse_timer(std::string_view value, std::optional<std::uint64_t> ticks, FdI
   }
 }
 
+FdType type_of_anon(std::string_view name) {
+  if (name.starts_with("[")) name = name.substr(1, name.find(']') - 1);
+  if (name == "eventpoll") return FdType::epoll;
+  if (name == "eventfd") return FdType::eventfd;
+  if (name == "signalfd") return FdType::signalfd;
+  if (name == "timerfd") return FdType::timerfd;
+  if (name == "pidfd") return FdType::pidfd;
+  if (name == "inotify") return FdType::inotify;
+  return FdType::anon;
+}
+
+// "pipe:[123]" and "socket:[456]" carry the inode.
+std::uint64_t inode_in(std::string_view link) {
+  const std::size_t begin = link.find('['), end = link.rfind(']');
+  if (begin == link.npos || end == link.npos || end < begin) return 0;
+  return parse_number<std::uint64_t>(link.substr(begin + 1, end - begin - 1)).value_or(0);
+}
+
 }  // namespace
 
 FdInfo parse_fdinfo(std::string_view text) {
@@ -61,6 +84,43 @@ FdInfo parse_fdinfo(std::string_view text) {
     if (key == "eventfd-count") info.event_count = parse_number<std::uint64_t>(value, 16);
   }
   return info;
+}
+
+bool apply_link(FdFacts& fd) {
+  constexpr std::string_view kAnon = "anon_inode:";
+  const std::string_view link = fd.target;
+  if (link.starts_with("pipe:[")) {
+    fd.inode = inode_in(link);
+    fd.type = FdType::pipe;
+  } else if (link.starts_with("socket:[")) {
+    fd.inode = inode_in(link);
+    fd.type = FdType::other_socket;
+  } else if (link.starts_with(kAnon)) {
+    fd.type = type_of_anon(link.substr(kAnon.size()));
+  } else if (link.starts_with("pidfd:")) {
+    fd.type = FdType::pidfd;  // Linux 6.9
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void apply_fdinfo(const FdInfo& info, FdFacts& fd, facts::Snapshot& snapshot) {
+  if (info.flags) {
+    const std::uint32_t mode = *info.flags & O_ACCMODE;
+    const bool path_only = (*info.flags & O_PATH) != 0;
+    fd.readable = !path_only && (mode == O_RDONLY || mode == O_RDWR);
+    fd.writable = !path_only && (mode == O_WRONLY || mode == O_RDWR);
+    fd.cloexec = (*info.flags & O_CLOEXEC) != 0;
+  }
+  if (fd.inode == 0) fd.inode = info.inode.value_or(0);
+  if (fd.type == FdType::epoll) fd.epoll = info.watches;
+  if (fd.type == FdType::pidfd) fd.pid = info.pid;
+  if (fd.type == FdType::timerfd) fd.timer_ms = info.timer_ms;
+  if (fd.type == FdType::eventfd && info.event_count) {
+    snapshot.readings.push_back({fmt::format("fd.{}.eventfd_count", fd.fd), "eventfd-count", "",
+                                 fmt::format("{}", *info.event_count), facts::Source::procfs});
+  }
 }
 
 }  // namespace hang::kernel

@@ -22,4 +22,11 @@ struct FdInfo {
 // Lines that are not understood leave their fields absent.
 FdInfo parse_fdinfo(std::string_view text);
 
+// What the link of /proc/PID/fd/N (`fd.target`) alone says: type and inode. Of a socket only that it is one
+// (`other_socket`). False, and nothing filled in, for a path.
+bool apply_link(facts::FdFacts& fd);
+
+// What fdinfo says of an fd whose type is known; the count of an eventfd becomes a reading of the snapshot.
+void apply_fdinfo(const FdInfo& info, facts::FdFacts& fd, facts::Snapshot& snapshot);
+
 }  // namespace hang::kernel

@@ -39,17 +39,6 @@ bool is_tty(dev_t device) {
   return number == 4 || (number == 5 && minor(device) != 2) || (number >= 136 && number <= 143);
 }
 
-FdType type_of_anon(std::string_view name) {
-  if (name.starts_with("[")) name = name.substr(1, name.find(']') - 1);
-  if (name == "eventpoll") return FdType::epoll;
-  if (name == "eventfd") return FdType::eventfd;
-  if (name == "signalfd") return FdType::signalfd;
-  if (name == "timerfd") return FdType::timerfd;
-  if (name == "pidfd") return FdType::pidfd;
-  if (name == "inotify") return FdType::inotify;
-  return FdType::anon;
-}
-
 FdType type_of_file(const ProcDir& fds, const char* name, FdFacts& fd) {
   struct statx status {};
   // DONT_SYNC: the file may be on a server that does not answer, and its type is known without asking.
@@ -83,46 +72,11 @@ FdType type_of_socket(const ProcDir& fds, const char* name, FdFacts& fd) {
   return FdType::inet_socket;
 }
 
-// "pipe:[123]" and "socket:[456]" carry the inode.
-std::uint64_t inode_in(std::string_view link) {
-  const std::size_t begin = link.find('['), end = link.rfind(']');
-  if (begin == link.npos || end == link.npos || end < begin) return 0;
-  return parse_number<std::uint64_t>(link.substr(begin + 1, end - begin - 1)).value_or(0);
-}
-
 void classify(const ProcDir& fds, const char* name, FdFacts& fd) {
-  constexpr std::string_view kAnon = "anon_inode:";
-  const std::string_view link = fd.target;
-  if (link.starts_with("pipe:[")) {
-    fd.inode = inode_in(link);
-    fd.type = FdType::pipe;
-  } else if (link.starts_with("socket:[")) {
-    fd.inode = inode_in(link);
-    fd.type = type_of_socket(fds, name, fd);
-  } else if (link.starts_with(kAnon)) {
-    fd.type = type_of_anon(link.substr(kAnon.size()));
-  } else if (link.starts_with("pidfd:")) {
-    fd.type = FdType::pidfd;  // Linux 6.9
-  } else {
+  if (!apply_link(fd)) {
     fd.type = type_of_file(fds, name, fd);
-  }
-}
-
-void apply(const FdInfo& info, FdFacts& fd, Snapshot& snapshot) {
-  if (info.flags) {
-    const std::uint32_t mode = *info.flags & O_ACCMODE;
-    const bool path_only = (*info.flags & O_PATH) != 0;
-    fd.readable = !path_only && (mode == O_RDONLY || mode == O_RDWR);
-    fd.writable = !path_only && (mode == O_WRONLY || mode == O_RDWR);
-    fd.cloexec = (*info.flags & O_CLOEXEC) != 0;
-  }
-  if (fd.inode == 0) fd.inode = info.inode.value_or(0);
-  if (fd.type == FdType::epoll) fd.epoll = info.watches;
-  if (fd.type == FdType::pidfd) fd.pid = info.pid;
-  if (fd.type == FdType::timerfd) fd.timer_ms = info.timer_ms;
-  if (fd.type == FdType::eventfd && info.event_count) {
-    snapshot.readings.push_back({fmt::format("fd.{}.eventfd_count", fd.fd), "eventfd-count", "",
-                                 fmt::format("{}", *info.event_count), facts::Source::procfs});
+  } else if (fd.type == FdType::other_socket) {
+    fd.type = type_of_socket(fds, name, fd);
   }
 }
 
@@ -145,7 +99,7 @@ Result<void> list_fds(const ProcDir& process, const ProcDir& fds, Snapshot& snap
     const auto info = infos->read(entries.name(), scratch, kMostFdinfo);
     if (!info) continue;
     classify(fds, entries.name(), fd);
-    apply(parse_fdinfo(info->text), fd, snapshot);
+    apply_fdinfo(parse_fdinfo(info->text), fd, snapshot);
     if (!info->complete) {
       snapshot.gaps.push_back({fmt::format("the files watched by epoll fd {}", fd.fd), "too many", {"L1"}});
     }

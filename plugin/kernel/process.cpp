@@ -6,6 +6,7 @@
 #include "kernel/kernel.h"
 #include "kernel/proc_file.h"
 #include "kernel/stat.h"
+#include "kernel/stored.h"
 #include "kernel/thread.h"
 
 namespace hang::kernel {
@@ -46,10 +47,7 @@ Result<void> read_status(const ProcDir& dir, std::uint64_t pid, std::string& scr
   if (tgid && *tgid != pid) {
     return Error{ErrorKind::no_such_process, fmt::format("{} is not a process but a thread of process {}", pid, *tgid)};
   }
-  process.tracer_pid = number_of<std::int64_t>(file->text, "TracerPid");
-  process.sig_ign = number_of<std::uint64_t>(file->text, "SigIgn", 16);
-  process.sig_cgt = number_of<std::uint64_t>(file->text, "SigCgt", 16);
-  process.shd_pnd = number_of<std::uint64_t>(file->text, "ShdPnd", 16);
+  apply_status(file->text, process);
   return {};
 }
 

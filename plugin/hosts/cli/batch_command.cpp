@@ -4,11 +4,14 @@
 #include <charconv>
 #include <filesystem>
 #include <fmt/format.h>
+#include <map>
 #include <thread>
 #include <unistd.h>
 
 #include "batch/batch.h"
 #include "commands/file_kind.h"
+#include "hosts/cli/stored_core.h"
+#include "hosts/coredumps/records.h"
 
 namespace hang::cli {
 namespace {
@@ -34,7 +37,10 @@ Result<batch::Shard> shard_of(const std::string& text) {
 
 Result<batch::Options> options_of(const Arguments& arguments) {
   const auto& given = arguments.batch;
-  if (given.paths.empty()) return usage("nothing named to look at: give cores, snapshots, files of facts, or folders");
+  if (!given.journal.empty() && !given.coredumpctl) return usage("--journal is for --coredumpctl");
+  if (given.coredumpctl && given.merge) return usage("--merge puts results together and reads no journal");
+  if (given.paths.empty() && !given.coredumpctl)
+    return usage("nothing named to look at: give cores, snapshots, files of facts, or folders");
   auto shard = shard_of(given.shard);
   if (!shard) return shard.error();
   if (given.merge && !given.shard.empty()) return usage("--merge puts shards together and has none itself");
@@ -53,22 +59,66 @@ Result<batch::Options> options_of(const Arguments& arguments) {
 }
 
 // One item, as `hang classify PATH` would do it.
-batch::Row classify(const batch::Item& item, const Arguments& arguments, const commands::Host& host) {
+batch::Row classify(const batch::Item& item, const std::string& path, const Arguments& arguments,
+                    const commands::Host& host) {
   batch::Row row;
   row.item = item;
-  auto kind = commands::kind_of_file(item.path);
+  auto kind = commands::kind_of_file(path);
   if (!kind) {
     row.error = kind.error().message;
     return row;
   }
   const bool core = *kind == commands::FileKind::core;
-  std::vector<std::string> words{"classify", core ? "--core" : "--facts", item.path, "--format", "json"};
+  std::vector<std::string> words{"classify", core ? "--core" : "--facts", path, "--format", "json"};
   if (core && !arguments.core.sysroot.empty()) words.insert(words.end(), {"--sysroot", arguments.core.sysroot});
   const auto output = commands::run(words, host);
   auto read = batch::row_of_report(item, output.out);
   if (read) return *read;
   row.error = output.err.starts_with("hang: ") ? output.err.substr(6) : read.error().message;
   while (row.error.ends_with('\n')) row.error.pop_back();
+  return row;
+}
+
+// The records of the journal by the names of their items.
+using Records = std::map<std::string, coredumps::Record>;
+
+Result<Records> records_of(const Arguments& arguments) {
+  Records records;
+  if (!arguments.batch.coredumpctl) return records;
+  auto found = coredumps::list_records(arguments.batch.journal);
+  if (!found) return found.error();
+  for (auto& record : *found) {
+    auto name = name_of(record);
+    records.insert_or_assign(std::move(name), std::move(record));
+  }
+  return records;
+}
+
+std::vector<batch::Item> items_of(const Records& records) {
+  std::vector<batch::Item> items;
+  for (const auto& [name, record] : records) {
+    std::error_code gone;
+    const auto size = record.file.empty() ? 0 : std::filesystem::file_size(record.file, gone);
+    items.push_back({name, gone ? 0 : size, record.time_us * 1000});
+  }
+  return items;
+}
+
+// In a worker: only the record's place in the journal came with the item, so that nothing has to lie about for it.
+batch::Row classify_record(const batch::Item& item, const coredumps::Record& record, const Arguments& arguments,
+                           commands::Host host) {
+  const auto core = StoredCore::open(arguments.batch.journal, record);
+  if (!core) {
+    batch::Row row;
+    row.item = item;
+    row.error = core.error().message;
+    return row;
+  }
+  host.sidecar = &core->sidecar();
+  auto row = classify(item, core->path(), arguments, host);
+  // The number of a descriptor of ours tells nobody anything, and differs between runs.
+  if (const auto at = row.error.find(core->path()); at != std::string::npos)
+    row.error.replace(at, core->path().size(), item.path);
   return row;
 }
 
@@ -83,8 +133,14 @@ commands::Output run_batch(const Arguments& arguments, const commands::Host& hos
   const auto failed = [](const Error& error) { return commands::Output{{}, "hang: " + error.describe() + "\n", 2}; };
   auto options = options_of(arguments);
   if (!options) return failed(options.error());
-  auto rows =
-      batch::run(*options, is_snapshot, [&](const batch::Item& item) { return classify(item, arguments, host); });
+  const auto records = records_of(arguments);
+  if (!records) return failed(records.error());
+  options->items = items_of(*records);
+  auto rows = batch::run(*options, is_snapshot, [&](const batch::Item& item) {
+    const auto record = records->find(item.path);
+    return record == records->end() ? classify(item, item.path, arguments, host)
+                                    : classify_record(item, record->second, arguments, host);
+  });
   if (!rows) return failed(rows.error());
   commands::Output output;
   output.exit_code = batch::exit_code_of(*rows);
