@@ -225,9 +225,9 @@ struct WithDescriptor {
   std::string_view name;
   const char *type, *member;
 };
-constexpr std::array<WithDescriptor, 3> kWithDescriptor{
-    {{"_socket.socket", "PySocketSockObject", "sock_fd"}, {"select.epoll", "pyEpoll_Object", "epfd"},
-     {"_io.FileIO", "fileio", "fd"}}};
+constexpr std::array<WithDescriptor, 3> kWithDescriptor{{{"_socket.socket", "PySocketSockObject", "sock_fd"},
+                                                         {"select.epoll", "pyEpoll_Object", "epfd"},
+                                                         {"_io.FileIO", "fileio", "fd"}}};
 
 }  // namespace
 

@@ -516,7 +516,7 @@ struct ChannelFacts {
   std::vector<int> fds;                                      // that it is made of: reading end, writing end
   std::vector<ChannelUser> users;
   std::vector<std::int64_t> interpreters;  // whose frames or `__main__` lead to it; ascending
-  bool searched = false;  // all frames were followed to their ends: there are no other users
+  bool searched = false;                   // all frames were followed to their ends: there are no other users
 };
 
 // An object of Python that has a descriptor and closes it when it goes: a socket, a file, a Connection.
@@ -551,8 +551,8 @@ struct PythonFacts {
   std::vector<AwaitedFacts> awaited;
   std::vector<ChannelFacts> channels;  // only where they were asked for
   bool channels_known = false;
-  std::vector<FdOwner> fd_owners;    // read with the channels
-  bool fd_owners_complete = false;   // all frames and main modules were followed to their ends
+  std::vector<FdOwner> fd_owners;        // read with the channels
+  bool fd_owners_complete = false;       // all frames and main modules were followed to their ends
   std::vector<std::int64_t> exit_joins;  // children that the exit waits for: multiprocessing's, but for daemons
 };
 

@@ -165,7 +165,8 @@ std::vector<ChannelReader::Root> ChannelReader::roots() const {
     if (!state.frames.empty()) roots.push_back({state.address, 0, state.interpreter, &state.frames});
   for (const auto& loop : facts_.loops)
     for (const auto& task : loop.tasks)
-      if (!task.frames.empty() && !task.system) roots.push_back({loop.tstate, task.object, loop.interpreter, &task.frames});
+      if (!task.frames.empty() && !task.system)
+        roots.push_back({loop.tstate, task.object, loop.interpreter, &task.frames});
   for (const auto& loop : facts_.other_loops)
     for (const auto& task : loop.tasks)
       if (!task.frames.empty()) roots.push_back({loop.tstate, task.object, loop.interpreter, &task.frames});
