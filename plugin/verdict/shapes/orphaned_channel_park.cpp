@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <span>
 
 #include "facts/names.h"
 #include "verdict/loop_wait.h"
@@ -15,10 +16,17 @@ constexpr std::string_view kAdvice =
     "Find who should have sent or closed: close the sending end when its owner ends (async with send_channel, "
     "Queue.shutdown() on 3.13, socket.close() on abandon), and bound the wait with a timeout.";
 
+// A loop may have thousands; a reader needs to see of which kind they are.
+std::span<const WaitsFor> first_few(const std::vector<WaitsFor>& orphans) {
+  constexpr std::size_t kFew = 3;
+  return std::span(orphans).first(std::min(orphans.size(), kFew));
+}
+
 std::string what_is_left(const LoopWait& wait) {
   if (wait.orphans.empty()) return "only its own wakeup socket is registered, no timer is set";
   std::vector<std::string> words;
-  for (const auto& orphan : wait.orphans) words.push_back(orphan.what);
+  for (const auto& orphan : first_few(wait.orphans)) words.push_back(orphan.what);
+  if (wait.orphans.size() > words.size()) words.push_back(fmt::format("{} more", wait.orphans.size() - words.size()));
   return fmt::format("{}; no timer is set", fmt::join(words, "; "));
 }
 
@@ -35,7 +43,7 @@ Finding found(const Case& c, const LoopWait& wait) {
   finding.path = c.graph.path(loop.tid);
   if (const auto* parked = parked_task(loop))
     for (auto& edge : c.graph.task_path(parked->object)) finding.path.push_back(std::move(edge));
-  for (const auto& orphan : wait.orphans)
+  for (const auto& orphan : first_few(wait.orphans))
     finding.path.push_back({orphan.what,
                             "nobody uses that end",
                             {orphan.end == End::gone ? "no holder" : "every thread that could is asleep itself"},
@@ -49,7 +57,7 @@ Finding found(const Case& c, const LoopWait& wait) {
   finding.blame.push_back(blame);
   finding.advice = std::string(kAdvice);
   cite_wait(finding, process, loop.tid);
-  for (const auto& orphan : wait.orphans) cite(finding, process.facts(), fmt::format("fd.{}.peer", orphan.fd));
+  for (const auto& orphan : first_few(wait.orphans)) cite(finding, process.facts(), fmt::format("fd.{}.peer", orphan.fd));
   cite(finding, process.facts(), "signals.is_tripped");
   const int gil = process.main_gil();
   if (gil >= 0) cite(finding, process.facts(), fmt::format("gil.{}.locked", gil));
