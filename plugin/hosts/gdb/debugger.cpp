@@ -39,7 +39,7 @@ TargetThread thread_of(const hang_gdb_thread& from) {
 
 std::string wrong_abi(const hang_gdb_debugger* debugger) {
   if (debugger != nullptr && debugger->abi == HANG_GDB_ABI && debugger->size == sizeof(hang_gdb_debugger)) return "";
-  return "hang_gdb.py and libhang_gdb.so are of different versions: use those of one build, in one folder";
+  return "hang_gdb_host.py and libhang_gdb.so are of different versions: use those of one build, in one folder";
 }
 
 std::string core_in_target_info(std::string_view text) {

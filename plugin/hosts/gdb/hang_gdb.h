@@ -1,4 +1,4 @@
-// The C ABI of libhang_gdb.so: what hang_gdb.py, running in GDB's Python, calls and answers. The library neither links
+// The C ABI of libhang_gdb.so: what hang_gdb_host.py, running in GDB's Python, calls and answers. The library neither links
 // nor includes GDB or Python, so one binary serves every GDB.
 //
 // A caller fills a hang_gdb_debugger, calls hang_gdb_run, prints the result and frees it. The callbacks are called
