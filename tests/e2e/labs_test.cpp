@@ -350,6 +350,9 @@ TEST_P(GdbCore, VerdictStandsAndTheMissingIsNamed) {
   EXPECT_EQ(report.json->at("target").at("kind"), "core");
   expect_verdict(*report.json, lab().in_core(python), *patient_);
   EXPECT_FALSE(report.json->value("gaps", json::array()).empty()) << "a core has no fd table and no queues";
+  const Report in_cli = classify_in_cli({core, "--exe", lab().executable(python), "--sysroot", python.root + "/"});
+  ASSERT_TRUE(in_cli.json) << in_cli.command.out << in_cli.command.err;
+  EXPECT_EQ(report.json->at("verdict"), in_cli.json->at("verdict"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Labs, GdbCore,

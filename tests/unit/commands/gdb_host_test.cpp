@@ -90,7 +90,8 @@ TEST_F(InGdb, StopsTheScriptThatItFailsIn) {
 
 // Nothing of the script is left among the names of __main__, where the user's own are.
 TEST_F(InGdb, LeavesMainAlone) {
-  const auto result = gdb({"python print([name for name in globals() if 'hang' in name or name in ('ctypes', 'os', 'run', 'write')])"});
+  const auto result =
+      gdb({"python print([name for name in globals() if 'hang' in name or name in ('ctypes', 'os', 'run', 'write')])"});
   EXPECT_THAT(answers_[0], HasSubstr("[]")) << result.err;
 }
 
@@ -128,6 +129,32 @@ TEST_F(InGdb, ReadsWhatTheProgramHasNotWhatGdbPutThere) {
   const auto result = gdb(
       {"set breakpoint always-inserted on", "run", "break PyEval_RestoreThread", "hang gil", "kill"}, two_threads());
   EXPECT_THAT(answers_[3], HasSubstr("GIL")) << result.out << result.err;
+}
+
+// Replaces a method of the script's session by one that does `instead`, then the same.
+std::string with_method(const std::string& name, const std::string& instead) {
+  return "python\nimport os, signal, hang_gdb_host\noriginal = hang_gdb_host.Session." + name +
+         "\ndef method(*arguments):\n    " + instead + "\n    return original(*arguments)\nhang_gdb_host.Session." +
+         name + " = method\nend";
+}
+
+TEST_F(InGdb, EndsCleanlyAtCtrlC) {
+  if (newest_here() == nullptr) GTEST_SKIP() << "no supported CPython on this machine";
+  const auto result = gdb({"run", with_method("read", "os.kill(os.getpid(), signal.SIGINT)"), "hang gil",
+                           "python hang_gdb_host.Session.read = original", "hang gil", "kill"},
+                          two_threads());
+  EXPECT_THAT(result.err, HasSubstr("hang: interrupted\n"));
+  EXPECT_EQ(answers_[2], "") << result.err;
+  EXPECT_THAT(answers_[4], HasSubstr("GIL 0")) << result.err;
+}
+
+// An error in the script itself is said, and is no answer about the process.
+TEST_F(InGdb, SaysWhatWentWrongInTheScript) {
+  if (newest_here() == nullptr) GTEST_SKIP() << "no supported CPython on this machine";
+  const auto result =
+      gdb({"run", with_method("threads", "raise AttributeError('planted')"), "hang gil", "kill"}, two_threads());
+  EXPECT_THAT(result.err, HasSubstr("hang: hang_gdb_host.py: AttributeError: planted\n"));
+  EXPECT_THAT(answers_[2], HasSubstr("GIL 0")) << result.err;
 }
 
 }  // namespace
