@@ -352,7 +352,9 @@ TEST_P(GdbCore, VerdictStandsAndTheMissingIsNamed) {
   EXPECT_FALSE(report.json->value("gaps", json::array()).empty()) << "a core has no fd table and no queues";
   const Report in_cli = classify_in_cli({core, "--exe", lab().executable(python), "--sysroot", python.root + "/"});
   ASSERT_TRUE(in_cli.json) << in_cli.command.out << in_cli.command.err;
-  EXPECT_EQ(report.json->at("verdict"), in_cli.json->at("verdict"));
+  // The summary may name a function that only GDB has a debug file of.
+  for (const char* key : {"id", "confidence", "ctrl_c", "signature"})
+    EXPECT_EQ(report.json->at("verdict").at(key), in_cli.json->at("verdict").at(key)) << key;
 }
 
 INSTANTIATE_TEST_SUITE_P(Labs, GdbCore,

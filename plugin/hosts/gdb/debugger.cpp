@@ -18,7 +18,7 @@ std::string text_or_empty(const char* text) {
 }
 
 // GDB's own default, which means: the files as the target sees them.
-std::string local_sysroot(std::string sysroot) {
+std::string local_sysroot(const std::string& sysroot) {
   return sysroot.starts_with("target:") ? sysroot.substr(7) : sysroot;
 }
 

@@ -1,5 +1,5 @@
-// The C ABI of libhang_gdb.so: what hang_gdb_host.py, running in GDB's Python, calls and answers. The library neither links
-// nor includes GDB or Python, so one binary serves every GDB.
+// The C ABI of libhang_gdb.so: what hang_gdb_host.py, running in GDB's Python, calls and answers. The library neither
+// links nor includes GDB or Python, so one binary serves every GDB.
 //
 // A caller fills a hang_gdb_debugger, calls hang_gdb_run, prints the result and frees it. The callbacks are called
 // during hang_gdb_run only, on the thread that called it. They must not throw and may lie: nothing they return is
@@ -12,6 +12,7 @@
 extern "C" {
 #endif
 #pragma GCC visibility push(default)
+// NOLINTBEGIN(readability-identifier-naming): names as C has them
 
 // Changes whenever anything below does.
 #define HANG_GDB_ABI 1
@@ -85,6 +86,7 @@ const hang_gdb_result* hang_gdb_run(const hang_gdb_debugger* debugger, uint64_t 
                                     int64_t width, int64_t color);
 void hang_gdb_free(const hang_gdb_result* result);
 
+// NOLINTEND(readability-identifier-naming)
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

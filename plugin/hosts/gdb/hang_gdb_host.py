@@ -318,6 +318,8 @@ class HangCommand(gdb.Command):
         begun = text.rsplit(None, 1)[-1] if text and not text[-1].isspace() else ""
         if begun and not begun.startswith("-"):
             return gdb.COMPLETE_FILENAME
+        if word is None:  # GDB only asks how words are told apart
+            return []
         given = len(begun) - len(word)
         return [flag[given:] for flag in self.flags if flag.startswith(begun)]
 
