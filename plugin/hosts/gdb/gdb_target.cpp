@@ -27,6 +27,8 @@ bool traced_by_us(std::uint64_t pid) {
 std::string unusable(const Debugger& debugger) {
   if (debugger.connection() == "core") return "";
   if (debugger.pid() == 0) return "no process: attach to one (attach PID) or load a core (core-file FILE)";
+  if (debugger.connection().empty())
+    return "this GDB is too old to tell a process from a core: GDB 12 or later is needed";
   if (debugger.running()) return "the process is running: stop it first (interrupt)";
   return "";
 }
@@ -34,7 +36,8 @@ std::string unusable(const Debugger& debugger) {
 Result<std::unique_ptr<Target>> open_core_of(const Debugger& debugger) {
   if (debugger.core_file().empty())
     return Error{ErrorKind::io, "GDB does not tell which core file it has loaded: use `hang classify CORE` in a shell"};
-  return core::open_core({debugger.core_file(), debugger.executable(), debugger.sysroot()});
+  return core::open_core(
+      {debugger.core_file(), debugger.executable(), debugger.sysroot(), "`file` or `set sysroot`, then load it again"});
 }
 
 }  // namespace

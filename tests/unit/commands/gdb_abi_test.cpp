@@ -100,6 +100,8 @@ TEST_F(GdbAbi, SaysWhyThereIsNothingToLookAt) {
   const auto none = run({"classify"});
   EXPECT_EQ(none.exit_code, 2);
   EXPECT_EQ(none.err, "hang: no process: attach to one (attach PID) or load a core (core-file FILE)\n");
+  debugger_.pid = 1234;
+  EXPECT_THAT(run({"classify"}).err, HasSubstr("GDB 12 or later is needed"));
   pretend_remote();
   debugger_.running = 1;
   EXPECT_EQ(run({"classify"}).err, "hang: the process is running: stop it first (interrupt)\n");
