@@ -19,7 +19,10 @@ namespace {
 class CoreTarget final : public Target {
  public:
   CoreTarget(std::unique_ptr<CoreFile> file, const CoreOptions& options, std::optional<std::string> flaw)
-      : file_(std::move(file)), found_(find_modules(*file_, options)), flaw_(std::move(flaw)), naming_(options.naming) {}
+      : file_(std::move(file)),
+        found_(find_modules(*file_, options)),
+        flaw_(std::move(flaw)),
+        naming_(options.naming) {}
 
   [[nodiscard]] TargetKind kind() const override { return TargetKind::core; }
   [[nodiscard]] std::uint64_t pid() const override { return file_->notes().pid; }
@@ -168,8 +171,7 @@ std::vector<TargetFlaw> CoreTarget::flaws() {
     list.push_back({"symbols of " + some_of(found_.foreign),
                     "what has that name here is another build (another build id): name the right one with " + naming_});
   if (!found_.absent.empty())
-    list.push_back(
-        {"symbols of " + some_of(found_.absent), "the file is not here: name where it is with " + naming_});
+    list.push_back({"symbols of " + some_of(found_.absent), "the file is not here: name where it is with " + naming_});
   if (!found_.unproven.empty())
     list.push_back({"whether the files are those that the process ran with: " + some_of(found_.unproven),
                     "the core does not have their build ids; they fit by the layout of their segments"});
