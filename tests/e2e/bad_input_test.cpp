@@ -165,7 +165,7 @@ TEST(BadInput, CoresThatAreNone) {
   std::filesystem::remove(file);
 }
 
-// A CPython without a layout is refused by name, in both hosts.
+// A CPython without a layout is refused by name, in every host.
 class UnsupportedPython : public testing::TestWithParam<CPython> {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(UnsupportedPython);
 
@@ -186,6 +186,15 @@ TEST_P(UnsupportedPython, IsRefusedByLldb) {
   EXPECT_FALSE(report.json) << report.command.out;
   EXPECT_THAT(report.command.out + report.command.err,
               HasSubstr(std::to_string(GetParam().major) + "." + std::to_string(GetParam().minor)));
+}
+
+TEST_P(UnsupportedPython, IsRefusedByGdb) {
+  if (const std::string why = why_no_gdb(); !why.empty()) GTEST_SKIP() << why;
+  const auto python = idle_python(GetParam());
+  ASSERT_TRUE(python);
+  const Report report = classify_in_gdb(static_cast<pid_t>(python->pid()));
+  EXPECT_FALSE(report.json) << report.command.out;
+  EXPECT_THAT(report.command.err, HasSubstr(std::to_string(GetParam().major) + "." + std::to_string(GetParam().minor)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Installed, UnsupportedPython, testing::ValuesIn(unsupported_pythons()),

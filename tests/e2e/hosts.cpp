@@ -38,7 +38,40 @@ Report run_lldb(std::vector<std::string> before, const std::vector<std::string>&
   return report;
 }
 
+std::string gdb_script() {
+#ifdef HANG_GDB_SCRIPT
+  return HANG_GDB_SCRIPT;
+#else
+  return "";
+#endif
+}
+
+Report run_gdb(const std::vector<std::string>& before) {
+  const std::string mark = "hang begins here";
+  std::vector<std::string> command{"gdb", "-batch", "-nx", "-iex", "set debuginfod enabled off"};
+  for (const std::string& word : before) command.insert(command.end(), {"-ex", word});
+  command.insert(command.end(), {"-ex", "source " + gdb_script(), "-ex", "echo " + mark, "-ex", kClassify});
+  Report report{std::nullopt, run_command(command)};
+  const auto begin = report.command.out.find(mark);
+  if (begin != std::string::npos) report.json = find_json(report.command.out, begin);
+  return report;
+}
+
 }  // namespace
+
+std::string why_no_gdb() {
+  if (gdb_script().empty()) return "built without the GDB host (HANG_GDB=OFF)";
+  if (find_program("gdb").empty()) return "no gdb in PATH";
+  return "";
+}
+
+Report classify_in_gdb(pid_t pid) {
+  return run_gdb({"attach " + std::to_string(pid)});
+}
+
+Report classify_core_in_gdb(const std::string& executable, const std::string& core, const std::string& root) {
+  return run_gdb({"set sysroot " + root, "file " + executable, "core-file " + core});
+}
 
 std::string why_no_lldb() {
   if (plugin().empty()) return "built without the LLDB host (HANG_LLDB=OFF)";

@@ -1,4 +1,4 @@
-// The two hosts as a user runs them, and the verdict that each prints.
+// The three hosts as a user runs them, and the verdict that each prints.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -25,6 +25,11 @@ std::string why_no_lldb();
 Report classify_in_lldb(pid_t pid);
 // `root`: "", or the root file system that the libraries of the core's process are in.
 Report classify_core_in_lldb(const std::string& executable, const std::string& core, const std::string& root = "");
+
+// The same for GDB.
+std::string why_no_gdb();
+Report classify_in_gdb(pid_t pid);
+Report classify_core_in_gdb(const std::string& executable, const std::string& core, const std::string& root = "");
 
 // LLDB's own core of a live process, a minidump.
 CommandResult save_core_in_lldb(pid_t pid, const std::string& core);

@@ -56,6 +56,8 @@ Lab read_lab(const json& row) {
   if (lab.expect_in_core.ids.size() > 1) lab.expect_in_core.step.reset();
   if (row.contains("one_sample_stripped"))
     lab.one_sample_stripped = read_expectation(row["expect"], row["one_sample_stripped"]);
+  for (const std::string& how : row.value("gdb", std::vector<std::string>{}))
+    (how == "core" ? lab.gdb_core : lab.gdb) = true;
   lab.core = row.contains("core");
   lab.sigints = one_or_more<int>(row.at("sigints"));
   lab.needs = row.value("needs", "");

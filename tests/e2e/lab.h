@@ -33,10 +33,11 @@ struct Lab {
   // In LLDB and in a core of a stripped build whose loop over the bytecode is many functions (a function for each
   // opcode, or one that the compiler split): one sample does not tell whether an unnamed function runs bytecode.
   std::optional<Expectation> one_sample_stripped;
-  bool lldb = true;          // false: attaching itself undoes it (LLDB lets a stopped process run when it detaches)
-  std::vector<int> sigints;  // how many more end it; 0 = none
-  bool core = false;         // one of those that are also looked at in a core
-  std::string needs;         // "trio" (a comment: labkit finds one), "anyio" (4 or newer, else it does not run)
+  bool lldb = true;  // false: attaching itself undoes it (LLDB lets a stopped process run when it detaches)
+  bool gdb = false, gdb_core = false;  // one of those that are also looked at in GDB, alive or in a core
+  std::vector<int> sigints;            // how many more end it; 0 = none
+  bool core = false;                   // one of those that are also looked at in a core
+  std::string needs;  // "trio" (a comment: labkit finds one), "anyio" (4 or newer, else it does not run)
 
   [[nodiscard]] bool runs_on(const CPython& python) const;
   // What runs as the process: the interpreter, or the lab in C++ that was built for it.

@@ -303,6 +303,67 @@ std::vector<Patient> lldb_patients() {
 
 INSTANTIATE_TEST_SUITE_P(Labs, Lldb, testing::ValuesIn(lldb_patients()), patient_name);
 
+// --- GDB ---------------------------------------------------------------------------------------------------------
+
+// The system's CPython, which is stripped, and the newest: what GDB itself makes of others decides nothing.
+std::vector<CPython> gdb_pythons() {
+  std::vector<CPython> chosen = newest();
+  for (const CPython& python : supported_pythons())
+    if (python.path() == "/usr/bin/python3.11") chosen.push_back(python);
+  return chosen;
+}
+
+class Gdb : public LabTest {
+ protected:
+  void SetUp() override {
+    if (const std::string why = why_no_gdb(); !why.empty()) GTEST_SKIP() << why;
+    LabTest::SetUp();
+  }
+};
+
+TEST_P(Gdb, NamesTheShape) {
+  const Report report = classify_in_gdb(pid());
+  ASSERT_TRUE(report.json) << report.command.out << report.command.err;
+  expect_verdict(*report.json, lab().in_lldb(GetParam().python), *patient_);
+}
+
+INSTANTIATE_TEST_SUITE_P(Labs, Gdb,
+                         testing::ValuesIn(patients(all_or(gdb_pythons()), [](const Lab& lab) { return lab.gdb; })),
+                         patient_name);
+
+class GdbCore : public Gdb {
+ protected:
+  void TearDown() override {
+    Gdb::TearDown();
+    if (patient_) fs::remove(prefix_ + "." + pid_text());
+  }
+  const std::string prefix_ = testing::TempDir() + "hang_gdb_core_" + std::to_string(getpid());
+};
+
+TEST_P(GdbCore, VerdictStandsAndTheMissingIsNamed) {
+  const CommandResult dumped = run_command({"gcore", "-o", prefix_, pid_text()});
+  const std::string core = prefix_ + "." + pid_text();
+  ASSERT_TRUE(fs::exists(core)) << dumped.out << dumped.err;
+  const CPython& python = GetParam().python;
+  const Report report = classify_core_in_gdb(lab().executable(python), core, python.root);
+  ASSERT_TRUE(report.json) << report.command.out << report.command.err;
+  EXPECT_EQ(report.json->at("target").at("kind"), "core");
+  expect_verdict(*report.json, lab().in_core(python), *patient_);
+  EXPECT_FALSE(report.json->value("gaps", json::array()).empty()) << "a core has no fd table and no queues";
+  const Report in_cli = classify_in_cli({core, "--exe", lab().executable(python), "--sysroot", python.root + "/"});
+  ASSERT_TRUE(in_cli.json) << in_cli.command.out << in_cli.command.err;
+  // The summary may name a function that only GDB has a debug file of.
+  for (const char* key : {"id", "confidence", "ctrl_c", "signature"})
+    EXPECT_EQ(report.json->at("verdict").at(key), in_cli.json->at("verdict").at(key)) << key;
+}
+
+INSTANTIATE_TEST_SUITE_P(Labs, GdbCore,
+                         testing::ValuesIn(patients(all_or(gdb_pythons()),
+                                                    [](const Lab& lab) { return lab.gdb_core; })),
+                         patient_name);
+
+// --- cores in LLDB -----------------------------------------------------------------------------------------------
+
 class Core : public Lldb {
  protected:
   void SetUp() override {

@@ -19,7 +19,10 @@ namespace {
 class CoreTarget final : public Target {
  public:
   CoreTarget(std::unique_ptr<CoreFile> file, const CoreOptions& options, std::optional<std::string> flaw)
-      : file_(std::move(file)), found_(find_modules(*file_, options)), flaw_(std::move(flaw)) {}
+      : file_(std::move(file)),
+        found_(find_modules(*file_, options)),
+        flaw_(std::move(flaw)),
+        naming_(options.naming) {}
 
   [[nodiscard]] TargetKind kind() const override { return TargetKind::core; }
   [[nodiscard]] std::uint64_t pid() const override { return file_->notes().pid; }
@@ -47,6 +50,7 @@ class CoreTarget final : public Target {
   std::unique_ptr<CoreFile> file_;
   CoreModules found_;
   std::optional<std::string> flaw_;  // of the compressed file that it was unpacked from
+  std::string naming_;
   SymbolFiles symbols_{
       [this](std::uint64_t address, std::span<std::byte> out) { return read(RemoteAddr(address), out).value_or(0); }};
   std::unique_ptr<native::Unwinder> unwinder_;  // made when first asked for
@@ -165,11 +169,9 @@ std::vector<TargetFlaw> CoreTarget::flaws() {
   if (file_->notes().incomplete) list.push_back({"threads and files", *file_->notes().incomplete});
   if (!found_.foreign.empty())
     list.push_back({"symbols of " + some_of(found_.foreign),
-                    "what has that name here is another build (another build id): name the right one with --exe or "
-                    "--sysroot"});
+                    "what has that name here is another build (another build id): name the right one with " + naming_});
   if (!found_.absent.empty())
-    list.push_back(
-        {"symbols of " + some_of(found_.absent), "the file is not here: name where it is with --exe or --sysroot"});
+    list.push_back({"symbols of " + some_of(found_.absent), "the file is not here: name where it is with " + naming_});
   if (!found_.unproven.empty())
     list.push_back({"whether the files are those that the process ran with: " + some_of(found_.unproven),
                     "the core does not have their build ids; they fit by the layout of their segments"});

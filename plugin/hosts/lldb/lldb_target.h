@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "hosts/lldb/modules.h"
-#include "hosts/lldb/page_cache.h"
+#include "target/page_cache.h"
 #include "target/target.h"
 
 namespace hang::lldb_host {

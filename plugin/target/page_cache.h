@@ -11,7 +11,7 @@
 #include "base/address.h"
 #include "base/result.h"
 
-namespace hang::lldb_host {
+namespace hang {
 
 // A read through a debugger is a packet each, which costs the same for 8 bytes and for a page.
 class PageCache {
@@ -32,4 +32,4 @@ class PageCache {
   std::unordered_map<std::uint64_t, std::vector<std::byte>> pages_;
 };
 
-}  // namespace hang::lldb_host
+}  // namespace hang

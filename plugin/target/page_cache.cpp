@@ -1,9 +1,9 @@
-#include "hosts/lldb/page_cache.h"
+#include "target/page_cache.h"
 
 #include <algorithm>
 #include <cstring>
 
-namespace hang::lldb_host {
+namespace hang {
 namespace {
 
 // 64 MiB. Beyond it the cache starts again: what is read is read in neighbourhoods.
@@ -40,4 +40,4 @@ Result<std::size_t> PageCache::read(RemoteAddr address, std::span<std::byte> out
   return done;
 }
 
-}  // namespace hang::lldb_host
+}  // namespace hang
