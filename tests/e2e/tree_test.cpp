@@ -102,7 +102,7 @@ class Namespace : public testing::Test {
   void start(const std::string& name) {
     const auto python = python_here();
     if (!python || getuid() != 0) GTEST_SKIP() << "needs root and a CPython in this machine's own root";
-    auto started = PythonProcess::run_program({"/usr/bin/unshare", "--pid", "--fork", "--kill-child", "--mount",
+    auto started = PythonProcess::run_program({"/usr/bin/unshare", "--pid", "--net", "--fork", "--kill-child", "--mount",
                                                "--mount-proc", python->executable, "-u", lab(name)});
     ASSERT_TRUE(started.ok()) << started.error().message;
     outer_ = std::move(*started);
@@ -125,6 +125,22 @@ TEST_F(Namespace, ThreadsAndTheOwnersOfLocksAreFound) {
 
 TEST_F(Namespace, ChildrenAreFound) {
   ASSERT_NO_FATAL_FAILURE(start("p6_cat.py"));
+  if (IsSkipped()) return;
+  const auto report = classify({"-p", inner_});
+  EXPECT_EQ(report.at("verdict").at("id"), "P6") << report.at("verdict").at("summary");
+}
+
+// Sockets are asked for in the network namespace of the process.
+TEST_F(Namespace, OtherEndsOfSocketsAreFound) {
+  ASSERT_NO_FATAL_FAILURE(start("l1_asyncio_forgotten_peer.py"));
+  if (IsSkipped()) return;
+  const auto report = classify({"-p", inner_});
+  EXPECT_EQ(report.at("verdict").at("id"), "L1") << report.at("verdict").at("summary");
+  EXPECT_THAT(report.at("verdict").at("summary").get<std::string>(), HasSubstr("of this same process"));
+}
+
+TEST_F(Namespace, ProcessesAtTheOtherEndsOfSocketsAreFound) {
+  ASSERT_NO_FATAL_FAILURE(start("p6_both_read.py"));
   if (IsSkipped()) return;
   const auto report = classify({"-p", inner_});
   EXPECT_EQ(report.at("verdict").at("id"), "P6") << report.at("verdict").at("summary");

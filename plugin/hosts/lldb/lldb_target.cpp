@@ -101,6 +101,12 @@ LldbTarget::LldbTarget(const lldb::SBTarget& target, const lldb::SBProcess& proc
   if (auto native = native::open_process(pid_)) native_ = std::move(*native);
 }
 
+bool LldbTarget::one_instant() const {
+  if (kind_ != TargetKind::core) return true;
+  auto core = core::CoreFile::open(core_path(process_));
+  return !core || !(*core)->notes().copied_running;
+}
+
 std::optional<Error> LldbTarget::moved_on() const {
   auto state = process_.GetState();
   bool stopped = state == lldb::eStateStopped || state == lldb::eStateCrashed || state == lldb::eStateSuspended;

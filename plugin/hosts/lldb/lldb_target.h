@@ -24,6 +24,8 @@ class LldbTarget : public Target {
   [[nodiscard]] bool local() const override { return local_; }
   [[nodiscard]] bool stopped_by_host() const override { return kind_ == TargetKind::live; }
   [[nodiscard]] std::uint64_t stop_id() const override { return stop_id_; }
+  // False for a core of `hang snapshot --core`, which says so in a note.
+  [[nodiscard]] bool one_instant() const override;
 
   Result<std::size_t> read(RemoteAddr address, std::span<std::byte> out) override { return pages_.read(address, out); }
   Result<std::vector<Module>> modules() override;
