@@ -44,6 +44,30 @@ TEST_F(ChannelFate, NobodyElseLeadsToIt) {
   EXPECT_EQ(fate().fate, Fate::in_doubt) << "not everything was followed";
 }
 
+// concurrent.futures/thread.py: _worker waits in the pool's own SimpleQueue, which is C and has no frame.
+TEST_F(ChannelFate, AnIdleWorkerOfAPoolWaitsByDesign) {
+  channel_.type = "_queue.SimpleQueue";
+  user(101).waits_to_receive = true;
+  auto& frame = patient_.state(101).frames.front();
+  frame.function = "_worker";
+  frame.file = "/usr/lib/python3.13/concurrent/futures/thread.py";
+  EXPECT_EQ(fate().fate, Fate::open);
+  patient_.state(101).frames.insert(patient_.state(101).frames.begin(), {0x7f000, "job", "/srv/app.py", 3, true, 1, {}});
+  EXPECT_EQ(fate().fate, Fate::orphaned) << "it waits inside of its job";
+}
+
+// anyio/_backends/_asyncio.py: a worker waits in a queue.Queue of its own; its job may be the get() of another one.
+TEST_F(ChannelFate, AnIdleWorkerOfAnyioWaitsInItsOwnQueue) {
+  user(101).waits_to_receive = true;
+  auto& state = patient_.state(101);
+  state.frames = {{0x7f000, "Condition.wait", "/usr/lib/python3.13/threading.py", 359, true, 1, {}},
+                  {0x7f100, "Queue.get", "/usr/lib/python3.13/queue.py", 202, true, 1, {}},
+                  {0x7f200, "WorkerThread.run", "/srv/anyio/_backends/_asyncio.py", 952, true, 1, {}}};
+  EXPECT_EQ(fate().fate, Fate::orphaned) << "not its own: the reader says so by the pool";
+  state.pool = channel_.object;
+  EXPECT_EQ(fate().fate, Fate::open);
+}
+
 TEST_F(ChannelFate, SomebodyCouldSend) {
   user(101).waits_to_receive = true;
   user(102).sends = true;

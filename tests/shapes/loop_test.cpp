@@ -144,6 +144,30 @@ TEST(L1, ABusyPoolWorkerLeavesItOpen) {
   EXPECT_EQ(classify(patient).exit_code(), 3);
 }
 
+// Another thread serves, but the main thread waits for the end of this one.
+TEST(L1, InTheLoopOfAThreadThatTheMainThreadJoins) {
+  Patient patient;
+  patient.python_thread(101, "starving").python_thread(102, "server");
+  patient.loop(101);
+  patient.thread(100).wait = endless_futex(0x910000);
+  patient.state(100).joins = patient.state(101).thread_id = 0x7f01;
+  patient.thread(102).wait = {};
+  patient.thread(102).wait.kind = facts::WaitKind::accept;
+  patient.thread(102).wait.fd = 9;
+  patient.listening(9);
+  patient.facts().kernel.fds.front().epoll.clear();
+  auto& loop = patient.facts().python->loops.back();
+  loop.wakers_searched = true;
+  EXPECT_EQ(classify(patient).finding.id, "L1");
+  loop.wakers = {102};
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "N3") << "the server leads to it";
+  EXPECT_EQ(verdict.finding.blame[0].tid, 101u);
+  loop.wakers.clear();
+  loop.ready = 1;
+  EXPECT_NE(classify(patient).finding.id, "N3") << "that the server is idle says nothing of the loop";
+}
+
 TEST(L1, AnotherProcessHoldsTheOtherEnd) {
   Patient patient;
   patient.socketpair(8, 9);
