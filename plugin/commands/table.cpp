@@ -150,7 +150,8 @@ std::vector<Command> make_table() {
                "and connections, those between interpreters), with who waits for them, who has the other end "
                "and could act, and which are orphaned; then pipes and sockets with what is queued in them, "
                "who has the other end open, which object of Python has them and who leads to that, which event "
-               "loops watch them, and unread bytes that nobody waits for. A mark in the first column says that something is wrong with it.",
+               "loops watch them, and unread bytes that nobody waits for. A mark in the first column says that "
+               "something is wrong with it.",
                {"hang channels -p 1234"},
                {}},
               OptionSet::report, run_listing<Listing::channels>));

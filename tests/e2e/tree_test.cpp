@@ -102,8 +102,8 @@ class Namespace : public testing::Test {
   void start(const std::string& name) {
     const auto python = python_here();
     if (!python || getuid() != 0) GTEST_SKIP() << "needs root and a CPython in this machine's own root";
-    auto started = PythonProcess::run_program({"/usr/bin/unshare", "--pid", "--net", "--fork", "--kill-child", "--mount",
-                                               "--mount-proc", python->executable, "-u", lab(name)});
+    auto started = PythonProcess::run_program({"/usr/bin/unshare", "--pid", "--net", "--fork", "--kill-child",
+                                               "--mount", "--mount-proc", python->executable, "-u", lab(name)});
     ASSERT_TRUE(started.ok()) << started.error().message;
     outer_ = std::move(*started);
     std::ifstream children("/proc/" + outer_pid() + "/task/" + outer_pid() + "/children");

@@ -52,7 +52,8 @@ TEST_F(ChannelFate, AnIdleWorkerOfAPoolWaitsByDesign) {
   frame.function = "_worker";
   frame.file = "/usr/lib/python3.13/concurrent/futures/thread.py";
   EXPECT_EQ(fate().fate, Fate::open);
-  patient_.state(101).frames.insert(patient_.state(101).frames.begin(), {0x7f000, "job", "/srv/app.py", 3, true, 1, {}});
+  patient_.state(101).frames.insert(patient_.state(101).frames.begin(),
+                                    {0x7f000, "job", "/srv/app.py", 3, true, 1, {}});
   EXPECT_EQ(fate().fate, Fate::orphaned) << "it waits inside of its job";
 }
 

@@ -57,7 +57,8 @@ Finding found(const Case& c, const LoopWait& wait) {
   finding.blame.push_back(blame);
   finding.advice = std::string(kAdvice);
   cite_wait(finding, process, loop.tid);
-  for (const auto& orphan : first_few(wait.orphans)) cite(finding, process.facts(), fmt::format("fd.{}.peer", orphan.fd));
+  for (const auto& orphan : first_few(wait.orphans))
+    cite(finding, process.facts(), fmt::format("fd.{}.peer", orphan.fd));
   cite(finding, process.facts(), "signals.is_tripped");
   const int gil = process.main_gil();
   if (gil >= 0) cite(finding, process.facts(), fmt::format("gil.{}.locked", gil));
