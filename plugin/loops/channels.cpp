@@ -13,6 +13,7 @@
 #include "cpython/readers.h"
 #include "loops/frameworks.h"
 #include "loops/loops.h"
+#include "loops/named_code.h"
 #include "loops/reference_search.h"
 
 namespace hang::loops {
@@ -90,13 +91,6 @@ bool is_of(const ChannelType& type, const std::string& full_name) {
   return full_name == type.name || full_name == std::string(type.module) + "." + std::string(type.name);
 }
 
-template <std::size_t size>
-bool names_one(const std::vector<std::string>& names, const std::array<std::string_view, size>& wanted) {
-  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-    return std::find(wanted.begin(), wanted.end(), name) != wanted.end();
-  });
-}
-
 class ChannelReader {
  public:
   ChannelReader(Python& python, facts::Snapshot& snapshot)
@@ -114,7 +108,6 @@ class ChannelReader {
   struct Finder {
     ChannelUser user;
     std::int64_t interpreter = 0;
-    bool sends = false, receives = false;
     bool is_user = true;  // false: a module, which only keeps
   };
   std::vector<Root> roots() const;
@@ -122,7 +115,9 @@ class ChannelReader {
   void search_callbacks(const facts::LoopFacts& loop);
   void search_main_modules();
   template <typename Begin>
-  void follow(const Finder& finder, Begin begin);
+  Callables follow(const Finder& finder, Begin begin);
+  [[nodiscard]] bool drives_loop(const Root& root) const;
+  void mark_touched(const Finder& finder, bool sends, bool receives);
   bool take(RemoteAddr object, const std::string& type_name, const Finder& finder);
   void take_descriptor(RemoteAddr object, const std::string& type_name, const Finder& finder);
   void add_owner(int fd, RemoteAddr object, const std::string& type, const Finder& finder);
@@ -154,6 +149,8 @@ class ChannelReader {
   std::unordered_set<std::uint64_t> owned_;                         // objects with a descriptor
   std::unordered_map<std::uint64_t, int> more_owners_;
   std::set<std::uint64_t> barriers_;
+  std::vector<std::size_t> touched_;   // channels that the search came by, that both send and receive
+  std::vector<RemoteAddr> met_types_;  // their classes
   std::size_t looked_at_ = 0;
   bool complete_ = true;
 };
@@ -301,12 +298,11 @@ bool ChannelReader::take(RemoteAddr object, const std::string& type_name, const 
   if (place == channel->interpreters.end() || *place != finder.interpreter)
     channel->interpreters.insert(place, finder.interpreter);
   if (!finder.is_user) return true;
-  const bool sends = finder.sends, receives = finder.receives;
   auto& known = user_of(*channel, finder.user);
   const bool open = type->kind != ChannelKind::memory_channel || flag_of(python_, object, "_closed") != true;
   if (type->end == End::both) {
-    known.sends = known.sends || sends;
-    known.receives = known.receives || receives;
+    if (auto of = objects_.type_of(object)) met_types_.push_back(*of);
+    touched_.push_back(static_cast<std::size_t>(channel - facts_.channels.data()));
   } else if (open) {
     (type->end == End::sending ? known.sends : known.receives) = true;
   }
@@ -314,27 +310,43 @@ bool ChannelReader::take(RemoteAddr object, const std::string& type_name, const 
 }
 
 void ChannelReader::search(const Root& root) {
-  Finder finder{{root.tstate, root.task, false, false, false, false}, root.interpreter, false, false, true};
-  // Of the library's frames every second one names a `get` or a `close`.
-  std::vector<std::string> names;
-  for (const auto& frame : *root.frames) {
-    if (is_library(frame.file)) continue;
-    const auto of_frame = cpython::names_of_code(python_.reader(), RemoteAddr(frame.address));
-    names.insert(names.end(), of_frame.begin(), of_frame.end());
+  const Finder finder{{root.tstate, root.task, false, false, false, false}, root.interpreter, true};
+  const auto met = follow(finder, [&](ReferenceSearch& search) { search.begin_at(*root.frames); });
+  // Below a loop a thread does nothing itself until the loop ends: its tasks and callbacks are looked at one by one.
+  if (touched_.empty() || drives_loop(root)) return mark_touched(finder, false, false);
+  // Of the library's frames every second one names a `get` or a `close`: those are left out.
+  NamedCode code(python_);
+  for (const auto& frame : *root.frames) code.add_frame(RemoteAddr(frame.address));
+  code.add(met);
+  for (const RemoteAddr type : met_types_) code.add_type(type);
+  complete_ = code.follow() && complete_;
+  mark_touched(finder, code.names_any(kSends), code.names_any(kReceives));
+}
+
+bool ChannelReader::drives_loop(const Root& root) const {
+  const auto its = [&](const facts::LoopFacts& loop) { return root.task == 0 && loop.tstate == root.tstate; };
+  return std::any_of(facts_.loops.begin(), facts_.loops.end(), its) ||
+         std::any_of(facts_.other_loops.begin(), facts_.other_loops.end(), its);
+}
+
+// What the search came by that both sends and receives: what the user's code does with it.
+void ChannelReader::mark_touched(const Finder& finder, bool sends, bool receives) {
+  for (const std::size_t index : touched_) {
+    auto& user = user_of(facts_.channels[index], finder.user);
+    user.sends = user.sends || sends;
+    user.receives = user.receives || receives;
   }
-  finder.sends = names_one(names, kSends);
-  finder.receives = names_one(names, kReceives);
-  follow(finder, [&](ReferenceSearch& search) { search.begin_at(*root.frames); });
 }
 
 // Callbacks of a loop run no task, and what they would do with a channel is not known: they could do either.
 void ChannelReader::search_callbacks(const facts::LoopFacts& loop) {
-  const Finder finder{{loop.tstate, 0, false, false, false, false}, loop.interpreter, true, true, true};
+  const Finder finder{{loop.tstate, 0, false, false, false, false}, loop.interpreter, true};
   follow(finder, [&](ReferenceSearch& search) {
     for (const char* root :
          {"_ready", "_scheduled", "_selector._fd_to_key", "_signal_handlers", "entry_queue.queue"})  // asyncio; trio
       if (auto object = objects_.path(RemoteAddr(loop.object), root)) search.begin_at(*object);
   });
+  mark_touched(finder, true, true);
 }
 
 // What the main modules keep, of the interpreters in which nothing runs, too: it stays open as long as they do.
@@ -343,13 +355,15 @@ void ChannelReader::search_main_modules() {
     auto module = objects_.module(RemoteAddr(interpreter.address), "__main__");
     auto names = module ? python_.reader().pointer("PyModuleObject", "md_dict", *module) : module;
     if (!names || !*names) continue;
-    const Finder finder{{}, interpreter.id, false, false, false};
+    const Finder finder{{}, interpreter.id, false};
     follow(finder, [&](ReferenceSearch& search) { search.begin_at(*names); });
   }
 }
 
 template <typename Begin>
-void ChannelReader::follow(const Finder& finder, Begin begin) {
+Callables ChannelReader::follow(const Finder& finder, Begin begin) {
+  touched_.clear();
+  met_types_.clear();
   Goal goal;
   goal.all = true;
   goal.barriers.insert(barriers_.begin(), barriers_.end());
@@ -359,6 +373,7 @@ void ChannelReader::follow(const Finder& finder, Begin begin) {
   search.run();
   looked_at_ += search.looked_at();
   complete_ = complete_ && search.complete();
+  return search.met();
 }
 
 // The innermost function of a channel that the thread stands in.

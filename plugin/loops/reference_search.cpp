@@ -9,6 +9,7 @@ namespace hang::loops {
 void ReferenceSearch::begin_at(const std::vector<facts::FrameFacts>& frames, int depth) {
   for (const auto& frame : frames) {
     const RemoteAddr address(frame.address);
+    if (goal_.all && depth > 0) met_.frames.push_back(address);
     if (auto locals = python_.locals(address))
       for (const auto& local : *locals) push(local.value, depth);
     push_globals(address, depth);
@@ -56,6 +57,7 @@ void ReferenceSearch::push(RemoteAddr object, int depth) {
   if (!object || found_) return;
   if (goal_.objects.contains(object.raw())) {
     reached_.insert(object.raw());
+    note_type(object);
     found_ = !goal_.all;
     return;
   }
@@ -113,8 +115,14 @@ void ReferenceSearch::push_dict(RemoteAddr dict, int depth) {
       .ok();
 }
 
+void ReferenceSearch::note_type(RemoteAddr object) {
+  if (!goal_.all) return;
+  if (auto type = objects_.type_of(object); type && types_.insert(type->raw()).second) met_.types.push_back(*type);
+}
+
 void ReferenceSearch::expand_function(RemoteAddr function, int depth) {
   auto& reader = python_.reader();
+  if (goal_.all) met_.functions.push_back(function);
   auto code = reader.pointer("PyFunctionObject", "func_code", function);
   auto globals = reader.pointer("PyFunctionObject", "func_globals", function);
   if (code && globals && *globals) push_names(*code, *globals, depth + 1);
@@ -124,6 +132,7 @@ void ReferenceSearch::expand_function(RemoteAddr function, int depth) {
 
 // Attributes of an instance: its dictionary or inline values, by name where there is no other way.
 void ReferenceSearch::expand_instance(RemoteAddr object, int depth) {
+  note_type(object);
   if (auto fd = objects_.file_descriptor(object); fd && goal_.fds.contains(*fd)) {
     found_ = true;
     return;

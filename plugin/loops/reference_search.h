@@ -11,6 +11,7 @@
 
 #include "cpython/python.h"
 #include "facts/facts.h"
+#include "loops/named_code.h"
 
 namespace hang::loops {
 
@@ -47,6 +48,8 @@ class ReferenceSearch {
   [[nodiscard]] bool complete() const { return complete_; }
   [[nodiscard]] std::size_t looked_at() const { return seen_.size(); }
   [[nodiscard]] bool reached(std::uint64_t object) const { return reached_.contains(object); }
+  // Functions, classes of instances, and suspended frames that the search came by.
+  [[nodiscard]] const Callables& met() const { return met_; }
   // An open end of that channel, to send or to receive by.
   [[nodiscard]] bool reached_sender(std::uint64_t channel) const { return senders_.contains(channel); }
   [[nodiscard]] bool reached_receiver(std::uint64_t channel) const { return receivers_.contains(channel); }
@@ -62,6 +65,7 @@ class ReferenceSearch {
   bool expand_callable(const std::string& type, RemoteAddr object, int depth);
   void expand_function(RemoteAddr function, int depth);
   void expand_instance(RemoteAddr object, int depth);
+  void note_type(RemoteAddr object);
   void expand_channel(const std::string& type, RemoteAddr object);
 
   cpython::Python& python_;
@@ -69,6 +73,8 @@ class ReferenceSearch {
   const Goal& goal_;
   std::deque<std::pair<RemoteAddr, int>> queue_;
   std::unordered_set<std::uint64_t> seen_, reached_, senders_, receivers_;
+  std::unordered_set<std::uint64_t> types_;
+  Callables met_;
   bool found_ = false, complete_ = true;
 };
 

@@ -5,6 +5,7 @@
 
 #include "cpython/readers.h"
 #include "loops/frameworks.h"
+#include "loops/named_code.h"
 #include "loops/parked.h"
 #include "loops/reference_search.h"
 
@@ -56,18 +57,17 @@ Goal goal_of(const facts::LoopFacts& loop) {
   return goal;
 }
 
-// The names in the code of a task's frames, and what they are inside of `async with` of.
+// The names in the code that a task's frames lead to, and what they are inside of `async with` of.
 struct Deeds {
-  std::vector<std::string> names;
+  NamedCode code;
   std::vector<RemoteAddr> inside;
 };
 
 Deeds deeds_of(Python& python, const TaskFacts& task) {
-  Deeds deeds;
+  Deeds deeds{NamedCode(python), {}};
   for (const auto& frame : task.frames) {
     const RemoteAddr at(frame.address);
-    const auto names = cpython::names_of_code(python.reader(), at);
-    deeds.names.insert(deeds.names.end(), names.begin(), names.end());
+    deeds.code.add_frame(at);
     auto open = cpython::open_with_blocks(python.reader(), at);
     if (!open) continue;
     for (const RemoteAddr object : *open) {
@@ -77,12 +77,6 @@ Deeds deeds_of(Python& python, const TaskFacts& task) {
     }
   }
   return deeds;
-}
-
-bool names_any(const Deeds& deeds, const std::vector<std::string_view>& verbs) {
-  return std::any_of(deeds.names.begin(), deeds.names.end(), [&](const std::string& name) {
-    return std::find(verbs.begin(), verbs.end(), name) != verbs.end();
-  });
 }
 
 // asyncio.timeout() around a frame (Lib/asyncio/timeouts.py, 3.11+), or 3.11's own wait_for.
@@ -125,7 +119,7 @@ void relate(const TaskFacts& other, const Deeds& deeds, const ReferenceSearch& s
   if (!inside && !search.reached(parked.object)) return;
   // One that waits for the same in the same way does not end that wait.
   const bool same = other.parked.object == parked.object && other.parked.on == parked.on;
-  if (inside || (!same && names_any(deeds, verbs_of(parked.on)))) add(parked, other.object);
+  if (inside || (!same && deeds.code.names_any(verbs_of(parked.on)))) add(parked, other.object);
 }
 
 }  // namespace
@@ -167,7 +161,15 @@ void search_references(Python& python, facts::LoopFacts& loop) {
     search.run();
     looked_at += search.looked_at();
     complete = complete && search.complete();
-    const Deeds deeds = deeds_of(python, other);
+    Deeds deeds = deeds_of(python, other);
+    // What its code does matters only where it leads to something that is waited for.
+    const bool leads = std::any_of(loop.tasks.begin(), loop.tasks.end(), [&](const TaskFacts& task) {
+      return is_primitive(task) && search.reached(task.parked.object);
+    });
+    if (leads) {
+      deeds.code.add(search.met());
+      complete = deeds.code.follow() && complete;
+    }
     if (loop.kind == facts::LoopKind::asyncio) other.bounded = is_bounded(python, other, deeds);
     for (auto& task : loop.tasks)
       if (&task != &other && is_searched(task)) relate(other, deeds, search, task);

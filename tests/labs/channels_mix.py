@@ -70,7 +70,6 @@ def put_later(channel):
 
 
 async def main():
-    keep = threads()
     shared, orphan, timed = asyncio.Queue(), asyncio.Queue(), asyncio.Queue()
     put_later(timed)
     async with asyncio.TaskGroup() as group:
@@ -82,7 +81,7 @@ async def main():
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         labkit.ready()
-    del keep
 
 
+keep = threads()
 asyncio.run(main())
