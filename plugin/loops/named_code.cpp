@@ -111,8 +111,9 @@ bool NamedCode::follow() {
     called = called_.size();
     for (std::size_t i = 0; i < holders_.size(); ++i) {  // grows on the way
       const auto entries = holders_[i].entries;
+      // What Python calls by itself (__getattr__, __aexit__, __next__) no code names.
       for (const auto& [name, value] : entries)
-        if (names_.contains(name)) add_callable(value);
+        if (name.starts_with("__") || names_.contains(name)) add_callable(value);
     }
   }
   return complete_;
