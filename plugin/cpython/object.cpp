@@ -125,6 +125,8 @@ Result<std::uint64_t> Objects::flags_of_type(RemoteAddr type) {
 Result<std::string> Objects::qualified_type_name(RemoteAddr object) {
   auto type = type_of(object);
   if (!type) return type.error();
+  if (const auto known = reader_->qualified_names.find(type->raw()); known != reader_->qualified_names.end())
+    return known->second;
   auto flags = flags_of_type(*type);
   if (!flags) return flags.error();
   if ((*flags & static_cast<std::uint64_t>(reader_->constant("Py_TPFLAGS_HEAPTYPE"))) == 0) return type_name(object);
@@ -136,7 +138,8 @@ Result<std::string> Objects::qualified_type_name(RemoteAddr object) {
   auto module = dict_get(*dict, "__module__");
   if (!module) return text;
   auto module_name = str(*module);
-  return module_name ? Result<std::string>(*module_name + "." + *text) : text;
+  if (!module_name) return text;
+  return reader_->qualified_names.emplace(type->raw(), *module_name + "." + *text).first->second;
 }
 
 Result<void> Objects::require(RemoteAddr object, const char* subclass_flag, const char* what) {

@@ -23,6 +23,7 @@ std::int64_t sign_extend(std::uint64_t value, std::uint64_t size) {
 void Reader::flush() {
   memory_.flush();
   type_names.clear();
+  qualified_names.clear();
   codes.clear();
   shared_keys.clear();
 }

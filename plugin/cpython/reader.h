@@ -79,8 +79,9 @@ class Reader {
   Result<const FramePlaces*> frame_places();
 
   // Caches of one sample; types and code objects do not change while they live.
-  std::unordered_map<std::uint64_t, std::string> type_names;  // PyTypeObject -> tp_name
-  std::unordered_map<std::uint64_t, Code> codes;              // PyCodeObject
+  std::unordered_map<std::uint64_t, std::string> type_names;       // PyTypeObject -> tp_name
+  std::unordered_map<std::uint64_t, std::string> qualified_names;  // of heap types: "queue.Queue"
+  std::unordered_map<std::uint64_t, Code> codes;                   // PyCodeObject
   // str -> its hash, as a key that was found has it; the same in all interpreters of the process.
   std::unordered_map<std::string, std::uint64_t> hashes;
   // 3.11: where signalmodule.c keeps its state; found once, by reading code.

@@ -291,7 +291,9 @@ bool AwaitedReader::by_task(AwaitedFacts& awaited) {
 void AwaitedReader::resolve_one(AwaitedFacts& awaited) {
   if (awaited.by != Provider::unknown || awaited.object == 0) return;
   const RemoteAddr object(awaited.object);
-  if (auto state = objects_.attribute(object, "_state")) {
+  // Of hundreds of threads that wait, most do so for one of these, which are no futures.
+  const bool plain = awaited.type == "threading.Event" || awaited.type == "queue.Queue";
+  if (auto state = plain ? Result<RemoteAddr>(RemoteAddr()) : objects_.attribute(object, "_state"); state && *state) {
     // PENDING and RUNNING are the two states without a result.
     if (!objects_.equals(*state, "PENDING").value_or(true) && !objects_.equals(*state, "RUNNING").value_or(true)) {
       awaited.by = Provider::nobody_needed;

@@ -97,8 +97,8 @@ class ChosenLayout : public Layout {
   Target& target_;
   Numbers64 fields_;
   std::map<std::pair<Key, std::string_view>, Numbers> bits_;
-  std::map<std::string_view, std::uint64_t> sizes_;
-  std::map<std::string_view, std::int64_t> constants_;
+  std::unordered_map<std::string_view, std::uint64_t> sizes_;
+  std::unordered_map<std::string_view, std::int64_t> constants_;
   std::unordered_set<Key, KeyHash> absent_;            // what other minors have, asked for before
   std::map<std::string, std::optional<Field>> dwarf_;  // answers remembered, "no such member" too
   unsigned used_ = 0;                                  // bit set of facts::Source
