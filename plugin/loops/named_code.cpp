@@ -1,7 +1,5 @@
 #include "loops/named_code.h"
 
-#include <algorithm>
-
 #include "cpython/coroutine.h"
 #include "cpython/readers.h"
 #include "loops/reference_search.h"
@@ -97,10 +95,10 @@ void NamedCode::add_holder(RemoteAddr dict) {
     const bool callable = type == "function" || type == "method" || type == "staticmethod" || type == "classmethod" ||
                           type == "property" || type == "functools.partial" || objects_.is_type(value);
     if (callable)
-      if (auto name = objects_.str(key)) holder.entries.emplace_back(*name, value);
-    return holder.entries.size() < kMostEntries;
+      if (auto name = objects_.str(key)) holder.emplace_back(*name, value);
+    return holder.size() < kMostEntries;
   });
-  if (!done || holder.entries.size() >= kMostEntries) complete_ = false;
+  if (!done || holder.size() >= kMostEntries) complete_ = false;
   holders_.push_back(std::move(holder));
 }
 
@@ -110,7 +108,7 @@ bool NamedCode::follow() {
     before = names_.size();
     called = called_.size();
     for (std::size_t i = 0; i < holders_.size(); ++i) {  // grows on the way
-      const auto entries = holders_[i].entries;
+      const Holder entries = holders_[i];                // a copy: what is found adds holders
       // What Python calls by itself (__getattr__, __aexit__, __next__) no code names.
       for (const auto& [name, value] : entries)
         if (name.starts_with("__") || names_.contains(name)) add_callable(value);

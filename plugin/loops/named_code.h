@@ -3,7 +3,6 @@
 #pragma once
 
 #include <string>
-#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -29,7 +28,6 @@ class NamedCode {
   // Follows functions, classes and modules that are named, until nothing new comes. False: it was too much.
   bool follow();
 
-  [[nodiscard]] const std::unordered_set<std::string>& names() const { return names_; }
   template <typename Words>
   [[nodiscard]] bool names_any(const Words& words) const {
     for (const auto& word : words)
@@ -41,9 +39,7 @@ class NamedCode {
   static constexpr std::size_t kMostCodes = 2000, kMostHolders = 500, kMostEntries = 5000;
 
   // What can be called of a class or a module, by name.
-  struct Holder {
-    std::vector<std::pair<std::string, RemoteAddr>> entries;
-  };
+  using Holder = std::vector<std::pair<std::string, RemoteAddr>>;
   void add_code(RemoteAddr code, RemoteAddr globals);
   void add_callable(RemoteAddr object);
   void add_holder(RemoteAddr dict);

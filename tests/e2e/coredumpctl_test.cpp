@@ -14,10 +14,13 @@
 #include <vector>
 
 #include "command.h"
+#include "proc.h"
 #include "support/python_process.h"
 
 namespace hang::test {
 namespace {
+
+constexpr milliseconds kDeadline{60'000};
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
@@ -91,7 +94,7 @@ class Coredumpctl : public testing::Test {
       const auto call = text_of("/proc/" + std::to_string(pid) + "/syscall");
       return call.starts_with("230 ") || call.starts_with("232 ") || call.starts_with("281 ");
     };
-    while (!asleep()) usleep(1000);
+    if (!await(asleep, kDeadline)) throw std::runtime_error("the process never came to rest");
     const auto status = text_of("/proc/" + std::to_string(pid) + "/status"), fds = open_fds(pid);
     const auto core = (folder_ / "core").string() + "." + std::to_string(pid);
     run_command({"gcore", "-o", (folder_ / "core").string(), std::to_string(pid)});

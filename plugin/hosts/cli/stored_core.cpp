@@ -1,14 +1,13 @@
 #include "hosts/cli/stored_core.h"
 
-#include <cstdlib>
 #include <ctime>
-#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <optional>
 #include <unistd.h>
 #include <utility>
 
+#include "hosts/core/decompress.h"
 #include "kernel/stored.h"
 
 namespace hang::cli {
@@ -37,13 +36,10 @@ facts::Snapshot sidecar_of(const coredumps::Record& record, const coredumps::Fie
   return kernel::stored_sidecar(stored);
 }
 
-// A file without a name with these bytes: it goes with our descriptor, whatever becomes of us. -1 = no room.
+// A file without a name with these bytes. -1 = no room.
 int spool(const std::string& bytes) {
-  const char* wanted = std::getenv("TMPDIR");
-  std::string name = std::string(wanted != nullptr && *wanted != '\0' ? wanted : "/tmp") + "/hang-core-XXXXXX";
-  const int fd = mkostemp(name.data(), O_CLOEXEC);
+  const int fd = core::temporary_file();
   if (fd < 0) return -1;
-  unlink(name.c_str());
   for (std::size_t done = 0; done < bytes.size();) {
     const auto put = write(fd, bytes.data() + done, bytes.size() - done);
     if (put <= 0) {

@@ -208,7 +208,8 @@ Flaw unpack_into(Compression compression, Input& input, Output& output) {
   return broken("it is not compressed");
 }
 
-// A file without a name: it goes with our descriptor, whatever becomes of us.
+}  // namespace
+
 int temporary_file() {
   const char* wanted = std::getenv("TMPDIR");
   const std::string folder = wanted != nullptr && *wanted != '\0' ? wanted : "/tmp";
@@ -219,8 +220,6 @@ int temporary_file() {
   if (named >= 0) unlink(name.c_str());
   return named;
 }
-
-}  // namespace
 
 Compression compression_of(const std::string& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));

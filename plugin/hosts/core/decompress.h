@@ -10,6 +10,10 @@ namespace hang::core {
 
 enum class Compression { none, zstd, lz4, xz, gzip };
 
+// A new file without a name in $TMPDIR or /tmp: it goes with the descriptor, which is the caller's, whatever becomes of
+// us. -1: errno says why.
+int temporary_file();
+
 // By the first bytes of the file; `none` also for what cannot be read.
 Compression compression_of(const std::string& path);
 

@@ -15,7 +15,7 @@ namespace hang::gdb_host {
 
 class Debugger {
  public:
-  // `from` must outlive it and be of this ABI (see checked_abi).
+  // `from` must outlive it and be of this ABI (see wrong_abi).
   explicit Debugger(const hang_gdb_debugger& from);
 
   [[nodiscard]] std::uint64_t pid() const { return from_->pid; }
