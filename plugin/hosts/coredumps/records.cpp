@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <dlfcn.h>
 #include <fmt/format.h>
 #include <memory>
 #include <optional>
@@ -18,10 +19,61 @@ constexpr const char* kMatch = "MESSAGE_ID=fc2e22bc6ee647b6b90729ab34a250b1";
 constexpr std::size_t kMostRecords = 1'000'000;
 constexpr std::size_t kMostText = std::size_t{16} << 20, kMostCore = std::size_t{1} << 30;
 
-struct Closer {
-  void operator()(sd_journal* journal) const { sd_journal_close(journal); }
+// Loaded here and not with the program: every command would pay for it, and for the four libraries that it needs
+// itself.
+class Libsystemd {
+ public:
+  // Null where the library or one of these functions is missing.
+  static const Libsystemd* get() {
+    static const Libsystemd library;
+    return library.complete_ ? &library : nullptr;
+  }
+
+  decltype(&sd_journal_open) open = nullptr;
+  decltype(&sd_journal_open_directory) open_directory = nullptr;
+  decltype(&sd_journal_close) close = nullptr;
+  decltype(&sd_journal_add_match) add_match = nullptr;
+  decltype(&sd_journal_seek_head) seek_head = nullptr;
+  decltype(&sd_journal_seek_cursor) seek_cursor = nullptr;
+  decltype(&sd_journal_test_cursor) test_cursor = nullptr;
+  decltype(&sd_journal_next) next = nullptr;
+  decltype(&sd_journal_get_cursor) get_cursor = nullptr;
+  decltype(&sd_journal_get_data) get_data = nullptr;
+  decltype(&sd_journal_get_realtime_usec) get_realtime_usec = nullptr;
+  decltype(&sd_journal_set_data_threshold) set_data_threshold = nullptr;
+
+ private:
+  Libsystemd() : library_(dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL)) {
+    complete_ = library_ != nullptr && find(open, "sd_journal_open") &&
+                find(open_directory, "sd_journal_open_directory") && find(close, "sd_journal_close") &&
+                find(add_match, "sd_journal_add_match") && find(seek_head, "sd_journal_seek_head") &&
+                find(seek_cursor, "sd_journal_seek_cursor") && find(test_cursor, "sd_journal_test_cursor") &&
+                find(next, "sd_journal_next") && find(get_cursor, "sd_journal_get_cursor") &&
+                find(get_data, "sd_journal_get_data") && find(get_realtime_usec, "sd_journal_get_realtime_usec") &&
+                find(set_data_threshold, "sd_journal_set_data_threshold");
+  }
+
+  template <typename Function>
+  bool find(Function& function, const char* name) {
+    function = reinterpret_cast<Function>(dlsym(library_, name));
+    return function != nullptr;
+  }
+
+  void* library_;
+  bool complete_ = false;
 };
-using Journal = std::unique_ptr<sd_journal, Closer>;
+
+// An open journal; its functions are those of the library that opened it.
+class Journal {
+ public:
+  Journal(const Libsystemd& library, sd_journal* journal) : library_(&library), journal_(journal, library.close) {}
+  const Libsystemd* operator->() const { return library_; }
+  sd_journal* get() const { return journal_.get(); }
+
+ private:
+  const Libsystemd* library_;
+  std::unique_ptr<sd_journal, decltype(&sd_journal_close)> journal_;
+};
 
 Error failed(const std::string& folder, const char* doing, int code) {
   return Error{ErrorKind::io, fmt::format("cannot {} {}: {}", doing, folder.empty() ? "the system's journal" : folder,
@@ -29,19 +81,21 @@ Error failed(const std::string& folder, const char* doing, int code) {
 }
 
 Result<Journal> open_journal(const std::string& folder) {
+  const auto* library = Libsystemd::get();
+  if (library == nullptr) return Error{ErrorKind::io, "cannot read a journal: there is no usable libsystemd.so.0 here"};
   sd_journal* journal = nullptr;
-  const int code = folder.empty() ? sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY)
-                                  : sd_journal_open_directory(&journal, folder.c_str(), 0);
+  const int code = folder.empty() ? library->open(&journal, SD_JOURNAL_LOCAL_ONLY)
+                                  : library->open_directory(&journal, folder.c_str(), 0);
   if (code < 0) return failed(folder, "open the journal", code);
-  return Journal(journal);
+  return Journal(*library, journal);
 }
 
 // The library packs large fields; it unpacks no more than `most` of one.
-std::optional<std::string> field(sd_journal* journal, const std::string& name, std::size_t most) {
-  sd_journal_set_data_threshold(journal, most + name.size() + 2);
+std::optional<std::string> field(const Journal& journal, const std::string& name, std::size_t most) {
+  journal->set_data_threshold(journal.get(), most + name.size() + 2);
   const void* data = nullptr;
   std::size_t size = 0;
-  if (sd_journal_get_data(journal, name.c_str(), &data, &size) < 0) return std::nullopt;
+  if (journal->get_data(journal.get(), name.c_str(), &data, &size) < 0) return std::nullopt;
   if (size <= name.size() || size - name.size() - 1 > most) return std::nullopt;
   return std::string(static_cast<const char*>(data) + name.size() + 1, size - name.size() - 1);
 }
@@ -55,19 +109,19 @@ std::optional<Number> number(const std::optional<std::string>& text) {
   return value;
 }
 
-std::optional<Record> record_here(sd_journal* journal) {
+std::optional<Record> record_here(const Journal& journal) {
   constexpr std::size_t kMostName = 4096;
   constexpr std::int64_t kMostTime = INT64_MAX / 1000;  // rows have nanoseconds
   Record record;
   char* cursor = nullptr;
-  if (sd_journal_get_cursor(journal, &cursor) < 0) return std::nullopt;
+  if (journal->get_cursor(journal.get(), &cursor) < 0) return std::nullopt;
   record.cursor = cursor;
   std::free(cursor);
   record.file = field(journal, "COREDUMP_FILENAME", kMostName).value_or("");
   record.pid = number<std::uint64_t>(field(journal, "COREDUMP_PID", 32)).value_or(0);
   auto time = number<std::int64_t>(field(journal, "COREDUMP_TIMESTAMP", 32));
   std::uint64_t logged = 0;
-  if (!time && sd_journal_get_realtime_usec(journal, &logged) >= 0) time = static_cast<std::int64_t>(logged);
+  if (!time && journal->get_realtime_usec(journal.get(), &logged) >= 0) time = static_cast<std::int64_t>(logged);
   if (time && *time > 0 && *time < kMostTime) record.time_us = *time;
   return record;
 }
@@ -77,12 +131,12 @@ std::optional<Record> record_here(sd_journal* journal) {
 Result<std::vector<Record>> list_records(const std::string& folder) {
   auto journal = open_journal(folder);
   if (!journal) return journal.error();
-  if (const int code = sd_journal_add_match(journal->get(), kMatch, 0); code < 0)
+  if (const int code = (*journal)->add_match(journal->get(), kMatch, 0); code < 0)
     return failed(folder, "search the journal", code);
   std::vector<Record> records;
-  sd_journal_seek_head(journal->get());
-  while (sd_journal_next(journal->get()) > 0 && records.size() < kMostRecords)
-    if (auto record = record_here(journal->get())) records.push_back(std::move(*record));
+  (*journal)->seek_head(journal->get());
+  while ((*journal)->next(journal->get()) > 0 && records.size() < kMostRecords)
+    if (auto record = record_here(*journal)) records.push_back(std::move(*record));
   return records;
 }
 
@@ -90,12 +144,12 @@ Result<Fields> read_fields(const std::string& folder, const std::string& cursor,
                            const std::vector<std::string>& names) {
   auto journal = open_journal(folder);
   if (!journal) return journal.error();
-  if (sd_journal_seek_cursor(journal->get(), cursor.c_str()) < 0 || sd_journal_next(journal->get()) <= 0 ||
-      sd_journal_test_cursor(journal->get(), cursor.c_str()) <= 0)
+  if ((*journal)->seek_cursor(journal->get(), cursor.c_str()) < 0 || (*journal)->next(journal->get()) <= 0 ||
+      (*journal)->test_cursor(journal->get(), cursor.c_str()) <= 0)
     return Error{ErrorKind::io, "the record is no longer in the journal"};
   Fields fields;
   for (const auto& name : names)
-    if (auto text = field(journal->get(), name, name == "COREDUMP" ? kMostCore : kMostText))
+    if (auto text = field(*journal, name, name == "COREDUMP" ? kMostCore : kMostText))
       fields.emplace(name, std::move(*text));
   return fields;
 }
