@@ -79,12 +79,29 @@ Result<void> walk(Reader& reader, const Runtime& runtime, const facts::Interpret
   return {};
 }
 
+// The lists of all interpreters, one step in each at a time: a call for 51 pages costs little more than one for a page.
+void prefetch_lists(Reader& reader, const std::vector<facts::InterpreterFacts>& interpreters, std::size_t most) {
+  std::vector<RemoteAddr> level;
+  for (const facts::InterpreterFacts& interpreter : interpreters)
+    if (auto head = reader.pointer("PyInterpreterState", "threads.head", RemoteAddr(interpreter.address));
+        head && *head)
+      level.push_back(*head);
+  for (std::size_t seen = 0; level.size() > 1 && seen < most; seen += level.size()) {
+    reader.prefetch(level);
+    std::vector<RemoteAddr> next;
+    for (const RemoteAddr at : level)
+      if (auto after = reader.pointer(kState, "next", at); after && *after) next.push_back(*after);
+    level = std::move(next);
+  }
+}
+
 }  // namespace
 
 Result<std::vector<facts::ThreadStateFacts>> read_thread_states(
     Reader& reader, const Runtime& runtime, const std::vector<facts::InterpreterFacts>& interpreters,
     std::size_t most) {
   std::vector<facts::ThreadStateFacts> all;
+  prefetch_lists(reader, interpreters, most);
   for (const facts::InterpreterFacts& interpreter : interpreters)
     if (auto done = walk(reader, runtime, interpreter, most, all); !done) return done.error();
   return all;

@@ -24,45 +24,71 @@ Thread read_thread(Objects& objects, RemoteAddr object) {
   return thread;
 }
 
-Result<ThreadsByIdent> read_active(Reader& reader, RemoteAddr interpreter) {
+// The items of threading._active: idents and Thread objects.
+struct Active {
+  std::vector<RemoteAddr> idents, threads;
+};
+
+Result<Active> list_active(Reader& reader, RemoteAddr interpreter) {
   Objects objects(reader);
-  ThreadsByIdent threads;
+  Active list;
   auto module = objects.module(interpreter, "threading");
-  if (!module) return module.error().kind == ErrorKind::absent_field ? Result<ThreadsByIdent>(threads) : module.error();
+  if (!module) return module.error().kind == ErrorKind::absent_field ? Result<Active>(list) : module.error();
   auto active = objects.attribute(*module, "_active");
-  if (!active) return active.error().kind == ErrorKind::absent_field ? Result<ThreadsByIdent>(threads) : active.error();
-  std::vector<RemoteAddr> keys, values;
+  if (!active) return active.error().kind == ErrorKind::absent_field ? Result<Active>(list) : active.error();
   auto done = objects.dict_each(*active, [&](RemoteAddr key, RemoteAddr value) {
-    keys.push_back(key);
-    values.push_back(value);
+    list.idents.push_back(key);
+    list.threads.push_back(value);
     return true;
   });
   if (!done) return done.error();
-  reader.prefetch(keys);
-  reader.prefetch(values);
-  std::vector<RemoteAddr> names;
-  for (const RemoteAddr object : values)
-    if (auto name = objects.attribute(object, "_name")) names.push_back(*name);
+  return list;
+}
+
+// What read_threads() will look at, of all interpreters together: two calls, not two for each interpreter.
+void prefetch_threads(Reader& reader, const std::vector<Result<Active>>& lists) {
+  Objects objects(reader);
+  std::vector<RemoteAddr> all, names;
+  for (const auto& list : lists) {
+    if (!list) continue;
+    all.insert(all.end(), list->idents.begin(), list->idents.end());
+    all.insert(all.end(), list->threads.begin(), list->threads.end());
+  }
+  reader.prefetch(all);
+  for (const auto& list : lists)
+    if (list)
+      for (const RemoteAddr object : list->threads)
+        if (auto name = objects.attribute(object, "_name")) names.push_back(*name);
   reader.prefetch(names);
-  for (std::size_t i = 0; i < keys.size(); ++i)
-    if (auto ident = objects.integer(keys[i]))
-      threads.emplace(static_cast<std::uint64_t>(*ident), read_thread(objects, values[i]));
+}
+
+ThreadsByIdent read_threads(Reader& reader, const Active& list) {
+  Objects objects(reader);
+  ThreadsByIdent threads;
+  for (std::size_t i = 0; i < list.idents.size(); ++i)
+    if (auto ident = objects.integer(list.idents[i]))
+      threads.emplace(static_cast<std::uint64_t>(*ident), read_thread(objects, list.threads[i]));
   return threads;
 }
 
 }  // namespace
 
 void read_thread_names(Reader& reader, facts::PythonFacts& python, Report& report) {
-  for (const facts::InterpreterFacts& interpreter : python.interpreters) {
-    auto threads = read_active(reader, RemoteAddr(interpreter.address));
-    if (!threads) {
-      report.gap(fmt::format("thread names of interpreter {}", interpreter.id), threads.error(), {});
+  std::vector<Result<Active>> lists;
+  for (const facts::InterpreterFacts& interpreter : python.interpreters)
+    lists.push_back(list_active(reader, RemoteAddr(interpreter.address)));
+  prefetch_threads(reader, lists);
+  for (std::size_t i = 0; i < lists.size(); ++i) {
+    const facts::InterpreterFacts& interpreter = python.interpreters[i];
+    if (!lists[i]) {
+      report.gap(fmt::format("thread names of interpreter {}", interpreter.id), lists[i].error(), {});
       continue;
     }
+    const ThreadsByIdent threads = read_threads(reader, *lists[i]);
     for (facts::ThreadStateFacts& state : python.thread_states) {
       if (state.interpreter != interpreter.id) continue;
-      const auto found = threads->find(state.thread_id);
-      if (found == threads->end()) continue;
+      const auto found = threads.find(state.thread_id);
+      if (found == threads.end()) continue;
       state.name = found->second.name;
       state.daemon = found->second.daemon;
     }
