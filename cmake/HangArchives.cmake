@@ -1,27 +1,25 @@
-# Every command pays for what the dynamic loader does before main(): sixteen libraries were 6 of 10 ms. A program here
-# takes the archives; what is loaded into a debugger takes the shared libraries (Debian's archives are not made for that).
+# What the dynamic loader does before main() was half of what a command takes at least, with sixteen libraries. A program
+# here takes the archives; what is loaded into a debugger takes the shared libraries (Debian's archives are not made for
+# that).
 
-# hang_archive(NAME LIBRARY SHARED): the target `hang::libNAME`.
-function(hang_archive name library shared)
-  find_library(HANG_ARCHIVE_${library} NAMES ${library}.a)
+set(HANG_FOR_PROGRAM $<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>)
+
+# hang_archive(NAME SHARED ARCHIVE...): the target `hang::libNAME`, which is SHARED, or for programs its archive and those
+# that this one needs (an archive does not name them). Where one of them is missing it is SHARED for all.
+function(hang_archive name shared)
   add_library(hang_lib${name} INTERFACE)
   add_library(hang::lib${name} ALIAS hang_lib${name})
   target_include_directories(hang_lib${name} SYSTEM INTERFACE $<TARGET_PROPERTY:${shared},INTERFACE_INCLUDE_DIRECTORIES>)
-  set(archives ${HANG_ARCHIVE_${library}})
-  if(name STREQUAL dw AND archives)
-    # elfutils' archive names none of what it needs.
-    find_library(HANG_ARCHIVE_libbz2 NAMES libbz2.a)
-    set(archives "${archives};${HANG_ARCHIVE_libelf};${HANG_ARCHIVE_liblzma};${HANG_ARCHIVE_libbz2};${HANG_ARCHIVE_libz};${CMAKE_DL_LIBS}")
-  endif()
-  if(name STREQUAL elf AND archives)
-    set(archives "${archives};${HANG_ARCHIVE_libz}")
-  endif()
-  if(NOT HANG_ARCHIVES OR archives MATCHES "NOTFOUND" OR NOT archives)
+  set(archives)
+  foreach(library IN LISTS ARGN)
+    find_library(HANG_ARCHIVE_${library} NAMES ${library}.a)
+    list(APPEND archives ${HANG_ARCHIVE_${library}})
+  endforeach()
+  if(HANG_ARCHIVES AND NOT archives MATCHES "NOTFOUND")
+    target_link_libraries(hang_lib${name} INTERFACE "$<IF:${HANG_FOR_PROGRAM},${archives},${shared}>")
+  else()
     target_link_libraries(hang_lib${name} INTERFACE ${shared})
-    return()
   endif()
-  set(program $<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>)
-  target_link_libraries(hang_lib${name} INTERFACE "$<IF:${program},${archives},${shared}>")
 endfunction()
 
 # The target `hang::libfmt`. Debian has no archive of fmt, but its headers have the sources; plugin/base/fmt.cpp is made
@@ -38,7 +36,7 @@ function(hang_archive_of_fmt)
     return()
   endif()
   add_library(hang_fmt STATIC ${CMAKE_SOURCE_DIR}/plugin/base/fmt.cpp)
-  target_link_libraries(hang_libfmt INTERFACE $<IF:$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>,hang_fmt,fmt::fmt>)
+  target_link_libraries(hang_libfmt INTERFACE $<IF:${HANG_FOR_PROGRAM},hang_fmt,fmt::fmt>)
   target_include_directories(hang_libfmt SYSTEM INTERFACE $<TARGET_PROPERTY:fmt::fmt,INTERFACE_INCLUDE_DIRECTORIES>)
   target_compile_definitions(hang_libfmt INTERFACE $<TARGET_PROPERTY:fmt::fmt,INTERFACE_COMPILE_DEFINITIONS>)
 endfunction()

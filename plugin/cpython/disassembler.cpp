@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <capstone.h>
-#include <dlfcn.h>
 #include <map>
 #include <set>
 #include <string>
+
+#include "base/shared_library.h"
 
 namespace hang::cpython {
 namespace {
@@ -55,7 +56,7 @@ std::optional<std::size_t> row_of(unsigned reg) {
 
 // The few functions of libcapstone that are used, and one decoder.
 struct Disassembler::Library {
-  void* handle = nullptr;
+  SharedLibrary library{kLibrary};
   csh decoder = 0;
   cs_insn* instruction = nullptr;
   decltype(&cs_open) open = nullptr;
@@ -72,20 +73,12 @@ struct Disassembler::Library {
   ~Library() {
     if (instruction) release(instruction, 1);
     if (decoder) close(&decoder);
-    if (handle) dlclose(handle);
   }
 
-  template <typename F>
-  bool bind(F& function, const char* name) {
-    function = reinterpret_cast<F>(dlsym(handle, name));
-    return function != nullptr;
-  }
   bool load() {
-    // NODELETE: relocating it takes milliseconds, which a second look at the same process need not pay again.
-    handle = dlopen(kLibrary, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE);
-    if (!handle || !bind(open, "cs_open") || !bind(close, "cs_close") || !bind(option, "cs_option") ||
-        !bind(allocate, "cs_malloc") || !bind(release, "cs_free") || !bind(decode, "cs_disasm_iter") ||
-        !bind(registers, "cs_regs_access"))
+    if (!library.bind(open, "cs_open") || !library.bind(close, "cs_close") || !library.bind(option, "cs_option") ||
+        !library.bind(allocate, "cs_malloc") || !library.bind(release, "cs_free") ||
+        !library.bind(decode, "cs_disasm_iter") || !library.bind(registers, "cs_regs_access"))
       return false;
     if (open(CS_ARCH_X86, CS_MODE_64, &decoder) != CS_ERR_OK) return false;
     option(decoder, CS_OPT_DETAIL, CS_OPT_ON);

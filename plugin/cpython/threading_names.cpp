@@ -45,20 +45,19 @@ Result<Active> list_active(Reader& reader, RemoteAddr interpreter) {
   return list;
 }
 
-// What read_threads() will look at, of all interpreters together: two calls, not two for each interpreter.
+// What read_threads() will look at, of all interpreters together: three calls, not three for each interpreter.
 void prefetch_threads(Reader& reader, const std::vector<Result<Active>>& lists) {
   Objects objects(reader);
-  std::vector<RemoteAddr> all, names;
+  std::vector<RemoteAddr> idents, threads, names;
   for (const auto& list : lists) {
     if (!list) continue;
-    all.insert(all.end(), list->idents.begin(), list->idents.end());
-    all.insert(all.end(), list->threads.begin(), list->threads.end());
+    idents.insert(idents.end(), list->idents.begin(), list->idents.end());
+    threads.insert(threads.end(), list->threads.begin(), list->threads.end());
   }
-  reader.prefetch(all);
-  for (const auto& list : lists)
-    if (list)
-      for (const RemoteAddr object : list->threads)
-        if (auto name = objects.attribute(object, "_name")) names.push_back(*name);
+  reader.prefetch(idents);
+  reader.prefetch(threads);
+  for (const RemoteAddr object : threads)
+    if (auto name = objects.attribute(object, "_name")) names.push_back(*name);
   reader.prefetch(names);
 }
 

@@ -3,13 +3,14 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
-#include <dlfcn.h>
 #include <fmt/format.h>
 #include <memory>
 #include <optional>
 #include <string_view>
 #include <systemd/sd-journal.h>
 #include <utility>
+
+#include "base/shared_library.h"
 
 namespace hang::coredumps {
 namespace {
@@ -19,8 +20,7 @@ constexpr const char* kMatch = "MESSAGE_ID=fc2e22bc6ee647b6b90729ab34a250b1";
 constexpr std::size_t kMostRecords = 1'000'000;
 constexpr std::size_t kMostText = std::size_t{16} << 20, kMostCore = std::size_t{1} << 30;
 
-// Loaded here and not with the program: every command would pay for it, and for the four libraries that it needs
-// itself.
+// The few functions of libsystemd that are used; it brings four libraries more.
 class Libsystemd {
  public:
   // Null where the library or one of these functions is missing.
@@ -43,24 +43,18 @@ class Libsystemd {
   decltype(&sd_journal_set_data_threshold) set_data_threshold = nullptr;
 
  private:
-  Libsystemd() : library_(dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL)) {
-    complete_ = library_ != nullptr && find(open, "sd_journal_open") &&
-                find(open_directory, "sd_journal_open_directory") && find(close, "sd_journal_close") &&
-                find(add_match, "sd_journal_add_match") && find(seek_head, "sd_journal_seek_head") &&
-                find(seek_cursor, "sd_journal_seek_cursor") && find(test_cursor, "sd_journal_test_cursor") &&
-                find(next, "sd_journal_next") && find(get_cursor, "sd_journal_get_cursor") &&
-                find(get_data, "sd_journal_get_data") && find(get_realtime_usec, "sd_journal_get_realtime_usec") &&
-                find(set_data_threshold, "sd_journal_set_data_threshold");
-  }
+  Libsystemd()
+      : complete_(
+            library_.bind(open, "sd_journal_open") && library_.bind(open_directory, "sd_journal_open_directory") &&
+            library_.bind(close, "sd_journal_close") && library_.bind(add_match, "sd_journal_add_match") &&
+            library_.bind(seek_head, "sd_journal_seek_head") && library_.bind(seek_cursor, "sd_journal_seek_cursor") &&
+            library_.bind(test_cursor, "sd_journal_test_cursor") && library_.bind(next, "sd_journal_next") &&
+            library_.bind(get_cursor, "sd_journal_get_cursor") && library_.bind(get_data, "sd_journal_get_data") &&
+            library_.bind(get_realtime_usec, "sd_journal_get_realtime_usec") &&
+            library_.bind(set_data_threshold, "sd_journal_set_data_threshold")) {}
 
-  template <typename Function>
-  bool find(Function& function, const char* name) {
-    function = reinterpret_cast<Function>(dlsym(library_, name));
-    return function != nullptr;
-  }
-
-  void* library_;
-  bool complete_ = false;
+  SharedLibrary library_{"libsystemd.so.0"};
+  bool complete_;
 };
 
 // An open journal; its functions are those of the library that opened it.
@@ -129,27 +123,29 @@ std::optional<Record> record_here(const Journal& journal) {
 }  // namespace
 
 Result<std::vector<Record>> list_records(const std::string& folder) {
-  auto journal = open_journal(folder);
-  if (!journal) return journal.error();
-  if (const int code = (*journal)->add_match(journal->get(), kMatch, 0); code < 0)
+  auto opened = open_journal(folder);
+  if (!opened) return opened.error();
+  const Journal& journal = *opened;
+  if (const int code = journal->add_match(journal.get(), kMatch, 0); code < 0)
     return failed(folder, "search the journal", code);
   std::vector<Record> records;
-  (*journal)->seek_head(journal->get());
-  while ((*journal)->next(journal->get()) > 0 && records.size() < kMostRecords)
-    if (auto record = record_here(*journal)) records.push_back(std::move(*record));
+  journal->seek_head(journal.get());
+  while (journal->next(journal.get()) > 0 && records.size() < kMostRecords)
+    if (auto record = record_here(journal)) records.push_back(std::move(*record));
   return records;
 }
 
 Result<Fields> read_fields(const std::string& folder, const std::string& cursor,
                            const std::vector<std::string>& names) {
-  auto journal = open_journal(folder);
-  if (!journal) return journal.error();
-  if ((*journal)->seek_cursor(journal->get(), cursor.c_str()) < 0 || (*journal)->next(journal->get()) <= 0 ||
-      (*journal)->test_cursor(journal->get(), cursor.c_str()) <= 0)
+  auto opened = open_journal(folder);
+  if (!opened) return opened.error();
+  const Journal& journal = *opened;
+  if (journal->seek_cursor(journal.get(), cursor.c_str()) < 0 || journal->next(journal.get()) <= 0 ||
+      journal->test_cursor(journal.get(), cursor.c_str()) <= 0)
     return Error{ErrorKind::io, "the record is no longer in the journal"};
   Fields fields;
   for (const auto& name : names)
-    if (auto text = field(*journal, name, name == "COREDUMP" ? kMostCore : kMostText))
+    if (auto text = field(journal, name, name == "COREDUMP" ? kMostCore : kMostText))
       fields.emplace(name, std::move(*text));
   return fields;
 }
