@@ -94,7 +94,10 @@ Result<Index> search(Reader& reader, const Keys& keys, const std::string& name) 
     if (!same) unreadable = same.error();
     if (!same || !*same) continue;
     auto hash = reader.number("PyASCIIObject", "hash", *key);
-    if (hash && *hash != UINT64_MAX) reader.hashes.emplace(name, *hash);
+    if (hash && *hash != UINT64_MAX) {
+      reader.hashes.emplace(name, *hash);
+      if (reader.string_hash) reader.string_hash->confirm(name, *hash);
+    }
     return Index(i);
   }
   if (unreadable) return *unreadable;
@@ -126,10 +129,33 @@ Result<Index> probe(Reader& reader, const Keys& keys, const std::string& name, s
 
 Result<Index> find(Reader& reader, const Keys& keys, const std::string& name) {
   const auto hash = reader.hashes.find(name);
-  return hash == reader.hashes.end() ? search(reader, keys, name) : probe(reader, keys, name, hash->second);
+  if (hash != reader.hashes.end()) return probe(reader, keys, name, hash->second);
+  const auto computed = reader.string_hash ? reader.string_hash->of(name) : std::nullopt;
+  return computed ? probe(reader, keys, name, *computed) : search(reader, keys, name);
 }
 
 }  // namespace
+
+void Objects::prefetch_dicts(const std::vector<RemoteAddr>& dicts) {
+  constexpr std::uint64_t kPage = 4096, kMostPages = 16;  // of a table
+  reader_->prefetch(dicts);
+  std::vector<RemoteAddr> keys, pages;
+  for (const RemoteAddr dict : dicts) {
+    if (auto type = reader_->pointer("PyObject", "ob_type", dict)) pages.push_back(*type);
+    if (auto at = reader_->pointer("PyDictObject", "ma_keys", dict)) keys.push_back(*at);
+  }
+  pages.insert(pages.end(), keys.begin(), keys.end());
+  reader_->prefetch(pages);
+  pages.clear();
+  for (const RemoteAddr at : keys) {
+    const auto table = read_keys(*reader_, at);
+    if (!table) continue;
+    const auto size = table->entries.field(table->count * table->stride).raw() - at.raw();
+    for (std::uint64_t page = 0; page < std::min(size / kPage + 1, kMostPages); ++page)
+      pages.push_back(at.field(page * kPage));
+  }
+  reader_->prefetch(pages);
+}
 
 Result<void> Objects::dict_each(RemoteAddr dict, const std::function<bool(RemoteAddr key, RemoteAddr value)>& each) {
   if (auto good = require(dict, "Py_TPFLAGS_DICT_SUBCLASS", "a dict"); !good) return good.error();

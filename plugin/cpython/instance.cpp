@@ -18,7 +18,7 @@ constexpr std::uint64_t kMaxBasicSize = 1 << 20;  // of an instance without its 
 // A word before the object ("pre-header"), at a negative offset that the layout knows as a constant.
 Result<RemoteAddr> pre_header(Reader& reader, RemoteAddr object, const char* constant) {
   auto offset = reader.layout().constant(constant);
-  if (!offset) return offset.error();
+  if (!offset) return Error{ErrorKind::absent_field, "this CPython has no such word", object, constant};
   return reader.pointer_at(RemoteAddr(object.raw() + static_cast<std::uint64_t>(*offset)), constant);
 }
 
@@ -45,20 +45,20 @@ Result<RemoteAddr> dict_slot(Reader& reader, RemoteAddr object, RemoteAddr type,
 //   3.11: a pointer four words before the object; 3.12: three words before, tagged with bit 0 against a dict
 //   (PyDictOrValues); 3.13: inside the object, if they are still `valid` (gh-115776).
 Result<RemoteAddr> Objects::inline_values(RemoteAddr object, RemoteAddr type, std::uint64_t flags) {
-  const Error none{ErrorKind::absent_field, "no inline values", object};
+  const auto none = [&] { return Error{ErrorKind::absent_field, "no inline values", object}; };
   auto& layout = reader_->layout();
   if (layout.constant("managed_values_pointer")) {
     auto values = pre_header(*reader_, object, "managed_values_pointer");
-    return values && !*values ? Result<RemoteAddr>(none) : values;
+    return values && !*values ? Result<RemoteAddr>(none()) : values;
   }
   if (layout.constant("managed_dict_or_values_pointer")) {
     auto either = pre_header(*reader_, object, "managed_dict_or_values_pointer");
     if (!either) return either;
     // _PyDictOrValues_SetValues stores the pointer minus one.
-    return (either->raw() & 1) != 0 ? Result<RemoteAddr>(RemoteAddr(either->raw() + 1)) : Result<RemoteAddr>(none);
+    return (either->raw() & 1) != 0 ? Result<RemoteAddr>(RemoteAddr(either->raw() + 1)) : Result<RemoteAddr>(none());
   }
   // 3.13+: behind the object (_PyObject_InlineValues, Include/internal/pycore_object.h).
-  if ((flags & static_cast<std::uint64_t>(reader_->constant("Py_TPFLAGS_INLINE_VALUES", 0))) == 0) return none;
+  if ((flags & static_cast<std::uint64_t>(reader_->constant("Py_TPFLAGS_INLINE_VALUES", 0))) == 0) return none();
   auto size = reader_->number("PyTypeObject", "tp_basicsize", type);
   if (!size) return size.error();
   if (*size == 0 || *size > kMaxBasicSize)
@@ -67,26 +67,26 @@ Result<RemoteAddr> Objects::inline_values(RemoteAddr object, RemoteAddr type, st
   const RemoteAddr values = object.field(*size);
   auto valid = reader_->number("PyDictValues", "valid", values);
   if (!valid) return valid.error();
-  return *valid != 0 ? Result<RemoteAddr>(values) : Result<RemoteAddr>(none);
+  return *valid != 0 ? Result<RemoteAddr>(values) : Result<RemoteAddr>(none());
 }
 
 // The dict object of an instance; `absent_field` if there is none.
 Result<RemoteAddr> Objects::instance_dict(RemoteAddr object, RemoteAddr type, std::uint64_t flags) {
-  const Error none{ErrorKind::absent_field, "no __dict__", object};
+  const auto none = [&] { return Error{ErrorKind::absent_field, "no __dict__", object}; };
   if ((flags & static_cast<std::uint64_t>(reader_->constant("Py_TPFLAGS_MANAGED_DICT", 0))) != 0) {
-    const bool shared_word = reader_->layout().constant("managed_dict_or_values_pointer").ok();
+    const bool shared_word = reader_->layout().constant("managed_dict_or_values_pointer").has_value();
     auto dict = pre_header(*reader_, object, shared_word ? "managed_dict_or_values_pointer" : "managed_dict_pointer");
     if (!dict) return dict;
-    if (!*dict || (shared_word && (dict->raw() & 1) != 0)) return none;
+    if (!*dict || (shared_word && (dict->raw() & 1) != 0)) return none();
     return dict;
   }
   auto offset = reader_->signed_number("PyTypeObject", "tp_dictoffset", type);
   if (!offset) return offset.error();
-  if (*offset == 0) return none;
+  if (*offset == 0) return none();
   auto slot = dict_slot(*reader_, object, type, *offset);
   if (!slot) return slot;
   auto dict = reader_->pointer_at(*slot, "__dict__");
-  return dict && !*dict ? Result<RemoteAddr>(none) : dict;
+  return dict && !*dict ? Result<RemoteAddr>(none()) : dict;
 }
 
 // A __slots__ entry or another member of type object, found through the member descriptors of the type's MRO.
@@ -184,11 +184,23 @@ Result<std::vector<std::string>> Objects::slot_names(RemoteAddr type) {
   return names;
 }
 
-Result<RemoteAddr> Objects::module(RemoteAddr interpreter, const std::string& name) {
+Result<RemoteAddr> Objects::modules(RemoteAddr interpreter) {
   const char* member = reader_->has("PyInterpreterState", "imports.modules") ? "imports.modules" : "modules";
   auto modules = reader_->pointer("PyInterpreterState", member, interpreter);
+  if (modules && !*modules)
+    return Error{ErrorKind::absent_field, "the interpreter has no sys.modules", interpreter, member};
+  return modules;
+}
+
+Result<RemoteAddr> Objects::module(RemoteAddr interpreter, const std::string& name) {
+  auto modules = this->modules(interpreter);
   if (!modules) return modules;
-  if (!*modules) return Error{ErrorKind::absent_field, "the interpreter has no sys.modules", interpreter, name};
+  // Every interpreter has it, and its name's hash confirms how names are hashed, before one is asked for that may not
+  // be there: without a hash all keys would have to be looked at.
+  constexpr const char* kAlwaysThere = "sys";
+  if (!reader_->hashes.contains(kAlwaysThere))
+    if (auto found = dict_get(*modules, kAlwaysThere); !found && found.error().kind != ErrorKind::absent_field)
+      return found;
   auto found = dict_get(*modules, name);
   if (found && is_none(*found)) return Error{ErrorKind::absent_field, "sys.modules has None for it", interpreter, name};
   return found;

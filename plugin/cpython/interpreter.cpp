@@ -1,3 +1,4 @@
+#include <array>
 #include <fmt/format.h>
 
 #include "base/budget.h"
@@ -55,8 +56,30 @@ std::optional<bool> is_finalizing(Reader& reader, RemoteAddr at) {
   return static_cast<bool>(*thread);
 }
 
+// An interpreter has many pages; those that are looked at are read in one call.
+void prefetch_interpreter(Reader& reader, RemoteAddr at) {
+  constexpr std::array kMembers{"id",
+                                "next",
+                                "runtime",
+                                "finalizing",
+                                "_finalizing",
+                                "_whence",
+                                "feature_flags",
+                                "threads.head",
+                                "threads.main",
+                                "imports.modules",
+                                "ceval.own_gil",
+                                "ceval.gil",
+                                "config._isolated_interpreter"};
+  std::vector<RemoteAddr> pages;
+  for (const char* member : kMembers)
+    if (const auto field = reader.layout().find("PyInterpreterState", member)) pages.push_back(at.field(field->offset));
+  reader.prefetch(pages);
+}
+
 Result<facts::InterpreterFacts> read_interpreter(Reader& reader, const Runtime& runtime, RemoteAddr at,
                                                  RemoteAddr main) {
+  prefetch_interpreter(reader, at);
   if (auto good = check_runtime(reader, runtime, at); !good) return good.error();
   auto id = reader.signed_number("PyInterpreterState", "id", at);
   if (!id) return id.error();

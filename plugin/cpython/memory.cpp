@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 #include <sys/mman.h>
+#include <utility>
 
 namespace hang::cpython {
 
@@ -14,6 +15,20 @@ Memory::~Memory() {
 void Memory::flush() {
   ++filling_;
   used_ = 0;
+}
+
+bool Memory::has(std::uint64_t number) const {
+  for (std::size_t at = place_of(number); slots_[at].filling == filling_; at = (at + 1) % slots_.size())
+    if (slots_[at].number == number) return true;
+  return false;
+}
+
+void Memory::renew() {
+  std::vector<RemoteAddr> pages;
+  for (const Slot& slot : slots_)
+    if (slot.filling == filling_ && slot.present != 0) pages.emplace_back(slot.number * kPageSize);
+  flush();
+  prefetch(pages);
 }
 
 // Pages come in blocks that the kernel fills in at once: a page fault for each of thousands would cost more than all
@@ -43,16 +58,37 @@ std::byte* Memory::next_page() {
   return pages_[used_++];
 }
 
+// Stacks and arenas lie at regular distances; the multiplication (Knuth's, by the golden ratio) spreads them.
+std::size_t Memory::place_of(std::uint64_t number) const {
+  return (number * 0x9E37'79B9'7F4A'7C15) >> (64 - slot_bits_);
+}
+
+void Memory::reserve(std::size_t more) {
+  unsigned bits = slot_bits_;
+  while ((std::size_t{1} << bits) < 2 * (used_ + more)) ++bits;  // at most half full
+  if (bits == slot_bits_) return;
+  const auto before = std::exchange(slots_, std::vector<Slot>(std::size_t{1} << bits));
+  slot_bits_ = bits;
+  for (const Slot& slot : before) {
+    if (slot.filling != filling_) continue;
+    std::size_t at = place_of(slot.number);
+    while (slots_[at].filling == filling_) at = (at + 1) % slots_.size();
+    slots_[at] = slot;
+  }
+}
+
 Memory::Slot& Memory::slot_of(std::uint64_t number) {
-  static_assert(kSlots == 1 << 14, "the upper 14 bits of the product are the slot");
-  // Stacks and arenas lie at regular distances; the multiplication (Knuth's, by the golden ratio) spreads them.
-  std::size_t at = (number * 0x9E37'79B9'7F4A'7C15) >> 50;
+  std::size_t at = place_of(number);
   while (slots_[at].filling == filling_) {
     if (slots_[at].number == number) return slots_[at];
-    at = (at + 1) % kSlots;
+    at = (at + 1) % slots_.size();
   }
   if (used_ == kMostPages) {
     flush();
+    return slot_of(number);
+  }
+  if (2 * (used_ + 1) > slots_.size()) {
+    reserve(1);
     return slot_of(number);
   }
   slots_[at] = {number, filling_, 0, next_page()};
@@ -60,16 +96,18 @@ Memory::Slot& Memory::slot_of(std::uint64_t number) {
 }
 
 void Memory::prefetch(std::span<const RemoteAddr> addresses) {
-  addresses = addresses.first(std::min(addresses.size(), kMostPages));
-  if (used_ + addresses.size() > kMostPages) flush();  // or slots would change their pages on the way
+  std::vector<std::uint64_t> numbers;
+  for (const RemoteAddr at : addresses)
+    if (at && !has(at.raw() / kPageSize)) numbers.push_back(at.raw() / kPageSize);
+  std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  numbers.resize(std::min(numbers.size(), kMostPages));
+  if (used_ + numbers.size() > kMostPages) flush();  // or slots would change their pages on the way
+  reserve(numbers.size());                           // so that the slots stay where they are
   std::vector<ReadRequest> requests;
   std::vector<Slot*> slots;
-  for (const RemoteAddr at : addresses) {
-    if (!at) continue;
-    const std::uint64_t number = at.raw() / kPageSize;
+  for (const std::uint64_t number : numbers) {
     auto& slot = slot_of(number);
-    if (slot.present != 0) continue;
-    slot.present = kPageSize;  // asked for; another address of the same page need not be
     slots.push_back(&slot);
     requests.push_back({RemoteAddr(number * kPageSize), std::span(slot.bytes, kPageSize), 0});
   }

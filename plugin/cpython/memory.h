@@ -16,10 +16,10 @@
 namespace hang::cpython {
 
 // A cache of at most kMostPages pages (28 MiB), filled as needed; when it is full it begins anew. It belongs to one
-// sample: flush() starts the next, because a live target moves on under it.
+// sample: renew() starts the next, because a live target moves on under it.
 class Memory {
  public:
-  explicit Memory(Target& target) : target_(&target), slots_(kSlots) {}
+  explicit Memory(Target& target) : target_(&target) {}
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
   ~Memory();
@@ -27,6 +27,8 @@ class Memory {
   // Reads exactly out.size() bytes, or fails with `unreadable` naming `field`.
   Result<void> read(RemoteAddr at, std::span<std::byte> out, std::string_view field = {});
   void flush();
+  // Forgets all, and reads the pages that were in use again, at once: a sample looks at what the one before looked at.
+  void renew();
   // Reads the pages of all those addresses at once; what is not there is found out when it is read.
   void prefetch(std::span<const RemoteAddr> addresses);
 
@@ -34,7 +36,7 @@ class Memory {
 
  private:
   static constexpr std::uint64_t kPageSize = 4096;
-  static constexpr std::size_t kSlots = 1 << 14, kMostPages = 7 << 10;
+  static constexpr std::size_t kMostPages = 7 << 10;
 
   struct Slot {
     std::uint64_t number = 0;
@@ -43,7 +45,12 @@ class Memory {
     std::byte* bytes = nullptr;
   };
 
-  // The slot of that page; a fresh one has nothing present. Valid until the next flush.
+  [[nodiscard]] std::size_t place_of(std::uint64_t number) const;
+  // Makes room for that many pages more; moves the slots.
+  void reserve(std::size_t more);
+  [[nodiscard]] bool has(std::uint64_t number) const;
+  // The slot of that page; a fresh one has nothing present. Valid until another
+  // page's is asked for.
   Slot& slot_of(std::uint64_t number);
   std::byte* next_page();
   void add_block();
@@ -51,7 +58,8 @@ class Memory {
   bool copy_from_page(RemoteAddr at, std::span<std::byte> out);
 
   Target* target_;
-  std::vector<Slot> slots_;  // by hash of the page's number, with linear probing
+  unsigned slot_bits_ = 8;
+  std::vector<Slot> slots_ = std::vector<Slot>(std::size_t{1} << slot_bits_);  // by hash, with linear probing
   std::vector<std::span<std::byte>> blocks_;
   std::vector<std::byte*> pages_;  // of all blocks
   std::uint64_t filling_ = 1;

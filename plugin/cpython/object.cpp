@@ -171,6 +171,11 @@ Result<std::string> Objects::str(RemoteAddr object) {
 Result<bool> Objects::equals(RemoteAddr object, const std::string& text) {
   if (auto good = require(object, "Py_TPFLAGS_UNICODE_SUBCLASS", "a str"); !good)
     return good.error().kind == ErrorKind::inconsistent ? Result<bool>(false) : Result<bool>(good.error());
+  // A str of another length is another one: said before all else, for the search of a dict compares with each key.
+  // Characters are counted, and UTF-8 has at least as many bytes.
+  auto length = reader_->number("PyASCIIObject", "length", object);
+  if (!length) return length.error();
+  if (*length > text.size()) return false;
   auto found = characters(*reader_, object);
   if (!found) return found.error();
   if (!found->ascii || found->width != 1) {

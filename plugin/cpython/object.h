@@ -51,6 +51,11 @@ class Objects {
   // obj.a.b.c
   Result<RemoteAddr> path(RemoteAddr object, const std::string& dotted);
 
+  // Reads ahead what dict_get() and dict_each() of all these need: three calls, not three for each.
+  void prefetch_dicts(const std::vector<RemoteAddr>& dicts);
+
+  // sys.modules of the interpreter at `interpreter`; `absent_field` before it is made.
+  Result<RemoteAddr> modules(RemoteAddr interpreter);
   // The module object `name` of the interpreter at `interpreter` (sys.modules), or `absent_field`.
   Result<RemoteAddr> module(RemoteAddr interpreter, const std::string& name);
 

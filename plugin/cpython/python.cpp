@@ -157,7 +157,9 @@ Python::Python(Target& target, Runtime runtime, std::unique_ptr<layout::Layout> 
     : target_(&target),
       runtime_(std::move(runtime)),
       layout_(std::move(layout)),
-      reader_(std::make_unique<Reader>(target, *layout_)) {}
+      reader_(std::make_unique<Reader>(target, *layout_)) {
+  reader_->string_hash.emplace(target, runtime_.module);
+}
 
 Python::~Python() = default;
 
@@ -256,10 +258,11 @@ Result<void> Python::read(facts::Snapshot& snapshot) {
 
 // A process that ends (or execs) while it is read looks like one with nothing readable in it: that is no answer.
 Result<void> Python::still_there() {
-  reader_->flush_memory();
-  auto main = reader_->pointer("_PyRuntimeState", "interpreters.main", runtime_.address);
+  auto place = reader_->address("_PyRuntimeState", "interpreters.main", runtime_.address);
+  if (!place) return place.error();
+  auto main = read_value<std::uint64_t>(*target_, *place, "_PyRuntimeState.interpreters.main");  // not what is cached
   if (!main) return main.error();
-  if (!*main)
+  if (*main == 0)
     return Error{ErrorKind::no_such_process, "the interpreter was finalized while it was read", runtime_.address,
                  "_PyRuntimeState.interpreters.main"};
   return {};

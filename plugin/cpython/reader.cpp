@@ -21,7 +21,7 @@ std::int64_t sign_extend(std::uint64_t value, std::uint64_t size) {
 }  // namespace
 
 void Reader::flush() {
-  memory_.flush();
+  memory_.renew();
   type_names.clear();
   qualified_names.clear();
   codes.clear();

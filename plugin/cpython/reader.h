@@ -11,6 +11,7 @@
 #include "cpython/memory.h"
 #include "cpython/runtime.h"
 #include "cpython/signal_statics.h"
+#include "cpython/string_hash.h"
 
 namespace hang::cpython {
 
@@ -72,7 +73,7 @@ class Reader {
 
   // Starts a new sample: nothing that was read before is believed any more.
   void flush();
-  // The same for plain memory only: what is known of types and code objects stays.
+  // Forgets plain memory: what is known of types and code objects stays.
   void flush_memory() { memory_.flush(); }
 
   // The places of this layout; an error names the field that it does not have.
@@ -84,6 +85,8 @@ class Reader {
   std::unordered_map<std::uint64_t, Code> codes;                   // PyCodeObject
   // str -> its hash, as a key that was found has it; the same in all interpreters of the process.
   std::unordered_map<std::string, std::uint64_t> hashes;
+  // The same of any name, where it can be had.
+  std::optional<StringHash> string_hash;
   // 3.11: where signalmodule.c keeps its state; found once, by reading code.
   std::optional<SignalStatics> signal_statics;
   // (PyDictKeysObject, attribute name) -> index of the entry; shared keys only grow.

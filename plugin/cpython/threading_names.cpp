@@ -29,6 +29,25 @@ struct Active {
   std::vector<RemoteAddr> idents, threads;
 };
 
+// Reads ahead what list_active() will look at. What one interpreter needs lies in its own pages, so that each level
+// costs one call for all of them.
+void prefetch_active(Reader& reader, const std::vector<facts::InterpreterFacts>& interpreters) {
+  Objects objects(reader);
+  std::vector<RemoteAddr> all, modules, parts;
+  for (const auto& interpreter : interpreters)
+    if (auto dict = objects.modules(RemoteAddr(interpreter.address))) all.push_back(*dict);
+  objects.prefetch_dicts(all);
+  for (const auto& interpreter : interpreters)
+    if (auto module = objects.module(RemoteAddr(interpreter.address), "threading")) modules.push_back(*module);
+  for (const RemoteAddr module : modules)
+    if (auto dict = reader.pointer("PyModuleObject", "md_dict", module)) parts.push_back(*dict);
+  objects.prefetch_dicts(parts);
+  parts.clear();
+  for (const RemoteAddr module : modules)
+    if (auto active = objects.attribute(module, "_active")) parts.push_back(*active);
+  objects.prefetch_dicts(parts);
+}
+
 Result<Active> list_active(Reader& reader, RemoteAddr interpreter) {
   Objects objects(reader);
   Active list;
@@ -74,6 +93,7 @@ ThreadsByIdent read_threads(Reader& reader, const Active& list) {
 
 void read_thread_names(Reader& reader, facts::PythonFacts& python, Report& report) {
   std::vector<Result<Active>> lists;
+  prefetch_active(reader, python.interpreters);
   for (const facts::InterpreterFacts& interpreter : python.interpreters)
     lists.push_back(list_active(reader, RemoteAddr(interpreter.address)));
   prefetch_threads(reader, lists);

@@ -1,10 +1,11 @@
 #include "cpython/layout/layout.h"
 
+#include <array>
 #include <fmt/format.h>
 #include <map>
 #include <optional>
 #include <unordered_map>
-#include <unordered_set>
+#include <vector>
 
 #include "cpython/layout/debug_offsets.h"
 #include "cpython/layout/tables.h"
@@ -14,15 +15,48 @@ namespace hang::cpython::layout {
 namespace {
 
 using Key = std::pair<std::string_view, std::string_view>;
+using Name = std::array<std::string_view, 3>;  // type, member, bits; the table's own text, which is never freed
 
-struct KeyHash {
-  std::size_t operator()(const Key& key) const {
-    const std::hash<std::string_view> hash;
-    return hash(key.first) * 31 + hash(key.second);
+struct NameHash {
+  std::size_t operator()(const Name& name) const {
+    std::size_t value = 0;
+    for (const std::string_view part : name) value = value * 31 + std::hash<std::string_view>{}(part);
+    return value;
   }
 };
 
-using Numbers64 = std::unordered_map<Key, Field, KeyHash>;
+template <typename Number>
+using ByName = std::unordered_map<Name, Number, NameHash>;
+
+// Answers to names that callers asked for before, found by where their text lies and not by what it says: nearly all
+// are literals, and hashing and comparing their text was a fifth of the work of reading a process. The text is
+// compared all the same, once, because a name that is no literal can lie where another one lay.
+template <typename Answer, unsigned kBits>
+class Recent {
+ public:
+  [[nodiscard]] const Answer* find(const Name& asked) const {
+    const Entry& entry = entries_[slot(asked)];
+    return entry.used && entry.name == asked ? &entry.answer : nullptr;
+  }
+  // `name` says the same as `asked`, and outlives this.
+  void remember(const Name& asked, const Name& name, Answer answer) {
+    entries_[slot(asked)] = {name, std::move(answer), true};
+  }
+
+ private:
+  struct Entry {
+    Name name;
+    Answer answer{};
+    bool used = false;
+  };
+  static std::size_t slot(const Name& asked) {
+    std::uint64_t mixed = 0;
+    for (const std::string_view part : asked)
+      mixed = (mixed + reinterpret_cast<std::uintptr_t>(part.data())) * 0x9E37'79B9'7F4A'7C15;
+    return mixed >> (64 - kBits);
+  }
+  std::vector<Entry> entries_ = std::vector<Entry>(std::size_t{1} << kBits);
+};
 
 Error no_such(std::string_view type, std::string_view member) {
   return Error{ErrorKind::absent_field, "this CPython has no such field", {}, fmt::format("{}.{}", type, member)};
@@ -30,12 +64,12 @@ Error no_such(std::string_view type, std::string_view member) {
 
 // The member as some shipped table names it. Then its absence from the table of this minor is knowledge, and the
 // debugger need not search its debug information for it (which can take LLDB seconds).
-std::optional<Key> known_to_any_table(std::string_view type, std::string_view member) {
+std::optional<Key> known_to_any_table(RowKind kind, std::string_view type, std::string_view member) {
   for (const Table& table : tables())
     for (const Row& row : table.rows)
-      if (row.kind == RowKind::field && row.type == type && row.member == member) return Key(row.type, row.member);
+      if (row.kind == kind && row.type == type && row.member == member) return Key(row.type, row.member);
   for (const ModuleRow& row : module_rows())
-    if (row.type == type && row.member == member) return Key(row.type, row.member);
+    if (kind == RowKind::field && row.type == type && row.member == member) return Key(row.type, row.member);
   return std::nullopt;
 }
 
@@ -51,19 +85,27 @@ class ChosenLayout : public Layout {
   // Makes the target's own numbers the first provider.
   Result<void> adopt(const std::vector<DebugOffset>& offsets, const Runtime& runtime);
 
-  Result<Field> field(std::string_view type, std::string_view member) override {
-    const auto found = fields_.find({type, member});
-    if (found == fields_.end()) return from_dwarf(type, member);
+  std::optional<Field> find(std::string_view type, std::string_view member) override {
+    const Name asked{type, member};
+    if (const auto* known = recent_fields_.find(asked)) return *known;
+    const auto found = fields_.find(asked);
+    if (found == fields_.end()) return absent_or_dwarf(type, member);
     note(found->second.source);
+    recent_fields_.remember(asked, found->first, found->second);
     return found->second;
   }
 
   Result<BitField> bit_field(std::string_view type, std::string_view member, std::string_view bits) override {
-    const auto found = bits_.find({{type, member}, bits});
+    const Name asked{type, member, bits};
+    if (const auto* known = recent_bits_.find(asked)) return *known;
+    const auto found = bits_.find(asked);
     auto whole = field(type, member);
     if (!whole) return whole.error();
     if (found == bits_.end()) return no_such(type, fmt::format("{}.{}", member, bits));
-    return BitField{*whole, static_cast<unsigned>(found->second.first), static_cast<unsigned>(found->second.second)};
+    const BitField answer{*whole, static_cast<unsigned>(found->second.first),
+                          static_cast<unsigned>(found->second.second)};
+    recent_bits_.remember(asked, found->first, answer);
+    return answer;
   }
 
   Result<std::uint64_t> size_of(std::string_view type) override {
@@ -73,11 +115,18 @@ class ChosenLayout : public Layout {
     return found->second;
   }
 
-  Result<std::int64_t> constant(std::string_view name) override {
+  std::optional<std::int64_t> constant(std::string_view name) override {
+    const Name asked{std::string_view(), name};
+    if (const auto* known = recent_constants_.find(asked)) return *known;
     const auto found = constants_.find(name);
-    if (found == constants_.end())
-      return Error{ErrorKind::absent_field, "this CPython has no such constant", {}, std::string(name)};
-    return found->second;
+    if (found != constants_.end()) {
+      recent_constants_.remember(asked, {std::string_view(), found->first}, found->second);
+      return found->second;
+    }
+    // What other minors have and this one has not is asked for as often.
+    if (const auto other = known_to_any_table(RowKind::constant, {}, name))
+      recent_constants_.remember(asked, {std::string_view(), other->second}, std::nullopt);
+    return std::nullopt;
   }
 
   std::vector<std::string> providers_used() const override {
@@ -90,16 +139,18 @@ class ChosenLayout : public Layout {
 
  private:
   void load(const Row& row, const Numbers& numbers);
-  Result<Field> from_dwarf(std::string_view type, std::string_view member);
+  std::optional<Field> absent_or_dwarf(std::string_view type, std::string_view member);
   void note(facts::Source source) { used_ |= 1u << static_cast<unsigned>(source); }
   [[nodiscard]] bool used(facts::Source source) const { return (used_ >> static_cast<unsigned>(source) & 1) != 0; }
 
   Target& target_;
-  Numbers64 fields_;
-  std::map<std::pair<Key, std::string_view>, Numbers> bits_;
+  ByName<Field> fields_;
+  ByName<Numbers> bits_;
   std::unordered_map<std::string_view, std::uint64_t> sizes_;
   std::unordered_map<std::string_view, std::int64_t> constants_;
-  std::unordered_set<Key, KeyHash> absent_;            // what other minors have, asked for before
+  Recent<std::optional<Field>, 9> recent_fields_;
+  Recent<BitField, 5> recent_bits_;
+  Recent<std::optional<std::int64_t>, 7> recent_constants_;
   std::map<std::string, std::optional<Field>> dwarf_;  // answers remembered, "no such member" too
   unsigned used_ = 0;                                  // bit set of facts::Source
 };
@@ -110,17 +161,16 @@ void ChosenLayout::load(const Row& row, const Numbers& numbers) {
     case RowKind::type:
     case RowKind::open_type: sizes_[row.type] = first; break;
     case RowKind::field: fields_[{row.type, row.member}] = {first, second, facts::Source::table}; break;
-    case RowKind::bits: bits_[{{row.type, row.member}, row.bits}] = numbers; break;
+    case RowKind::bits: bits_[{row.type, row.member, row.bits}] = numbers; break;
     case RowKind::constant: constants_[row.member] = numbers.first; break;
     case RowKind::debug_offset: break;
   }
 }
 
-Result<Field> ChosenLayout::from_dwarf(std::string_view type, std::string_view member) {
-  if (absent_.contains({type, member})) return no_such(type, member);
-  if (const auto known = known_to_any_table(type, member)) {
-    absent_.insert(*known);
-    return no_such(type, member);
+std::optional<Field> ChosenLayout::absent_or_dwarf(std::string_view type, std::string_view member) {
+  if (const auto known = known_to_any_table(RowKind::field, type, member)) {
+    recent_fields_.remember({type, member}, {known->first, known->second}, std::nullopt);
+    return std::nullopt;
   }
   const std::string key = fmt::format("{}.{}", type, member);
   auto found = dwarf_.find(key);
@@ -130,9 +180,8 @@ Result<Field> ChosenLayout::from_dwarf(std::string_view type, std::string_view m
     if (answer) field = Field{answer->offset, answer->size, facts::Source::dwarf};
     found = dwarf_.emplace(key, field).first;
   }
-  if (!found->second) return no_such(type, member);
-  note(facts::Source::dwarf);
-  return *found->second;
+  if (found->second) note(facts::Source::dwarf);
+  return found->second;
 }
 
 Result<void> ChosenLayout::adopt(const std::vector<DebugOffset>& offsets, const Runtime& runtime) {
@@ -156,6 +205,11 @@ Result<void> ChosenLayout::adopt(const std::vector<DebugOffset>& offsets, const 
 }
 
 }  // namespace
+
+Result<Field> Layout::field(std::string_view type, std::string_view member) {
+  auto found = find(type, member);
+  return found ? Result<Field>(*found) : Result<Field>(no_such(type, member));
+}
 
 Result<std::unique_ptr<Layout>> Layout::choose(Target& target, const Runtime& runtime) {
   const Table* table = table_of(runtime.minor());

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,16 +38,17 @@ class Layout {
   static Result<std::unique_ptr<Layout>> choose(Target& target, const Runtime& runtime);
   virtual ~Layout() = default;
 
-  // field("PyThreadState", "native_thread_id"), field("_PyRuntimeState", "interpreters.head"). `absent_field` when this
-  // CPython has no such member.
-  virtual Result<Field> field(std::string_view type, std::string_view member) = 0;
-  // bit_field("PyThreadState", "_status", "active")
+  // find("PyThreadState", "native_thread_id"), find("_PyRuntimeState", "interpreters.head"); nothing when this CPython
+  // has no such member. field() is the same with an `absent_field` that names it.
+  virtual std::optional<Field> find(std::string_view type, std::string_view member) = 0;
+  Result<Field> field(std::string_view type, std::string_view member);
+  // bit_field("PyThreadState", "_status", "active"); `absent_field` when this CPython has no such bits.
   virtual Result<BitField> bit_field(std::string_view type, std::string_view member, std::string_view bits) = 0;
   // sizeof(type)
   virtual Result<std::uint64_t> size_of(std::string_view type) = 0;
   // A named integer constant of that minor's headers ("FRAME_OWNED_BY_CSTACK", "_PY_GIL_DROP_REQUEST_BIT").
-  virtual Result<std::int64_t> constant(std::string_view name) = 0;
-  [[nodiscard]] bool has(std::string_view type, std::string_view member) { return field(type, member).ok(); }
+  virtual std::optional<std::int64_t> constant(std::string_view name) = 0;
+  [[nodiscard]] bool has(std::string_view type, std::string_view member) { return find(type, member).has_value(); }
   // Providers that answered so far, for the report.
   [[nodiscard]] virtual std::vector<std::string> providers_used() const = 0;
 };

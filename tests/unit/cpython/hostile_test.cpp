@@ -313,6 +313,35 @@ TEST(ChosenLayout, FreeThreadedColumnOnASyntheticImage) {
   }
 }
 
+// Names are remembered by where their text lies: another text in the same place is another name.
+TEST(ChosenLayout, NamesInOneBufferAreToldApart) {
+  FakeTarget target;
+  Runtime runtime;
+  runtime.hexversion = 0x030c01f0;
+  auto chosen = layout::Layout::choose(target, runtime);
+  ASSERT_TRUE(chosen.ok());
+  auto& layout = **chosen;
+  std::string name = "next";
+  const auto next = layout.find("PyThreadState", name), again = layout.find("PyThreadState", name);
+  ASSERT_TRUE(next && again);
+  EXPECT_EQ(again->offset, next->offset);
+  name.assign("prev");
+  const auto other = layout.find("PyThreadState", name);
+  ASSERT_TRUE(other);
+  EXPECT_NE(other->offset, next->offset);
+  name.assign("nope");
+  EXPECT_FALSE(layout.find("PyThreadState", name));
+  name.assign("next");
+  EXPECT_EQ(layout.find("PyThreadState", name)->offset, next->offset);
+
+  std::string constant = "Py_TPFLAGS_LIST_SUBCLASS";
+  const auto list = layout.constant(constant);
+  constant.assign("Py_TPFLAGS_DICT_SUBCLASS");
+  EXPECT_NE(layout.constant(constant), list);
+  constant.assign("Py_TPFLAGS_NONE_SUBCLASS");
+  EXPECT_EQ(layout.constant(constant), std::nullopt);
+}
+
 TEST(ChosenLayout, DwarfAnswersWhatNoTableHas) {
   FakeTarget target;
   target.add_member("PyThreadState", "a_new_member", {24, 8});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "cpython/reader.h"
 #include "live_python.h"
 
 namespace hang::cpython::test {
@@ -64,6 +65,30 @@ TEST_P(ObjectReader, Strings) {
   EXPECT_EQ(text("long_text"), std::string(kMaxString, 'x'));
   EXPECT_EQ(objects().str(at("small")).error().kind, ErrorKind::inconsistent);
   EXPECT_EQ(objects().str(RemoteAddr()).error().kind, ErrorKind::unreadable);
+}
+
+// Every name in sys.modules has its hash cached, and the one that was computed is the same.
+TEST_P(ObjectReader, HashesOfNames) {
+  live_.read();
+  const RemoteAddr interpreter(live_.facts().interpreters.front().address);
+  ASSERT_OK(objects().module(interpreter, "sys"));
+  Reader& reader = live_.python->reader();
+  const auto modules = objects().modules(interpreter);
+  ASSERT_OK(modules);
+  int compared = 0;
+  auto done = objects().dict_each(*modules, [&](RemoteAddr key, RemoteAddr) {
+    const auto name = objects().str(key);
+    const auto cached = reader.number("PyASCIIObject", "hash", key);
+    EXPECT_TRUE(name.ok() && cached.ok());
+    if (name && cached && name->size() >= 3) {
+      EXPECT_EQ(reader.string_hash->of(*name), *cached) << *name;
+      ++compared;
+    }
+    return true;
+  });
+  EXPECT_OK(done);
+  EXPECT_GT(compared, 10);
+  EXPECT_EQ(objects().module(interpreter, "no.such.module").error().kind, ErrorKind::absent_field);
 }
 
 TEST_P(ObjectReader, StringsCompareWithoutConversion) {
