@@ -137,9 +137,9 @@ Result<std::vector<StackFrame>> CoreTarget::native_stack(std::uint64_t tid) {
   if (thread == threads.end() || !thread->registers)
     return Error{ErrorKind::no_symbols, fmt::format("the core has no registers of thread {}", tid)};
   if (!unwinder_)
-    unwinder_ = std::make_unique<native::Unwinder>(found_.modules, [this](std::uint64_t address, std::uint64_t& word) {
-      return read(RemoteAddr(address), std::as_writable_bytes(std::span(&word, 1))).value_or(0) == sizeof word;
-    });
+    unwinder_ = std::make_unique<native::Unwinder>(
+        found_.modules,
+        [this](std::uint64_t address, std::span<std::byte> out) { return read(RemoteAddr(address), out).value_or(0); });
   auto frames = unwinder_->walk(tid, thread->registers->pc, thread->registers->sp);
   if (!frames) return frames.error();
   std::vector<StackFrame> stack;

@@ -262,8 +262,8 @@ Result<std::vector<StackFrame>> NativeTarget::native_stack(std::uint64_t tid) {
   auto all = modules();
   if (!all) return all.error();
   if (!unwinder_)
-    unwinder_ = std::make_unique<Unwinder>(*all, [this](std::uint64_t address, std::uint64_t& word) {
-      return read_some(address, std::as_writable_bytes(std::span(&word, 1))) == sizeof word;
+    unwinder_ = std::make_unique<Unwinder>(*all, [this](std::uint64_t address, std::span<std::byte> out) {
+      return static_cast<std::size_t>(std::max<ssize_t>(read_some(address, out), 0));
     });
   auto frames = unwinder_->walk(tid, pc, sp);
   if (!frames) return frames.error();

@@ -2,6 +2,9 @@
 
 #include <elfutils/libdwfl.h>
 #include <fmt/format.h>
+#include <optional>
+
+#include "target/page_cache.h"
 
 namespace hang::native {
 
@@ -24,13 +27,21 @@ int find_no_debuginfo(Dwfl_Module*, void**, const char*, Dwarf_Addr, const char*
 
 // With libdw's callbacks, which are plain functions; their argument is the State.
 struct Unwinder::State {
-  ReadWord read;
+  Read read;
   Dwfl* dwfl = nullptr;
   bool attached = false;
   std::string error;
   // Of the walk that goes on.
   std::uint64_t tid = 0, pc = 0, sp = 0;
   std::vector<std::uint64_t> frames;
+  std::optional<PageCache> stack;  // libdw asks word by word, and a stack lies in a few pages
+
+  bool read_word(std::uint64_t address, std::uint64_t& word) {
+    const auto bytes = std::as_writable_bytes(std::span(&word, 1));
+    if (stack->read(RemoteAddr(address), bytes).value_or(0) == sizeof word) return true;
+    // What is not in a page's leading bytes may be there all the same: a core need not keep whole pages.
+    return read(address, bytes) == sizeof word;
+  }
 
   static State& of(void* argument) { return *static_cast<State*>(argument); }
 
@@ -47,7 +58,7 @@ struct Unwinder::State {
 
   static bool memory_read(Dwfl*, Dwarf_Addr address, Dwarf_Word* result, void* argument) {
     std::uint64_t word = 0;
-    if (!of(argument).read(address, word)) return false;
+    if (!of(argument).read_word(address, word)) return false;
     *result = word;
     return true;
   }
@@ -69,7 +80,7 @@ struct Unwinder::State {
   }
 };
 
-Unwinder::Unwinder(const std::vector<Module>& modules, ReadWord read) : state_(std::make_unique<State>()) {
+Unwinder::Unwinder(const std::vector<Module>& modules, Read read) : state_(std::make_unique<State>()) {
   static const Dwfl_Callbacks callbacks{find_no_elf, find_no_debuginfo, nullptr, nullptr};
   static const Dwfl_Thread_Callbacks thread_callbacks{
       State::next_thread, State::get_thread, State::memory_read, State::set_initial_registers, nullptr, nullptr};
@@ -101,6 +112,7 @@ Result<std::vector<std::uint64_t>> Unwinder::walk(std::uint64_t tid, std::uint64
   state_->pc = pc;
   state_->sp = sp;
   state_->frames.clear();
+  state_->stack.emplace([this](RemoteAddr page, std::span<std::byte> out) { return state_->read(page.raw(), out); });
   // The end of the stack is told as an error, as is a frame that cannot be walked: what there is is the answer.
   dwfl_getthread_frames(state_->dwfl, static_cast<pid_t>(tid), State::frame, state_.get());
   if (state_->frames.empty()) state_->frames.push_back(pc);

@@ -1,9 +1,11 @@
 // Unwinder: the native stack of a thread that sleeps in the kernel, from outside and without a stop.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/result.h"
@@ -16,10 +18,10 @@ namespace hang::native {
 // that is not known.
 class Unwinder {
  public:
-  // Reads one word of the target's memory; false if it is not there.
-  using ReadWord = std::function<bool(std::uint64_t address, std::uint64_t& word)>;
+  // Reads the target's memory; returns how many leading bytes are there.
+  using Read = std::function<std::size_t(std::uint64_t address, std::span<std::byte> out)>;
 
-  Unwinder(const std::vector<Module>& modules, ReadWord read);
+  Unwinder(const std::vector<Module>& modules, Read read);
   Unwinder(const Unwinder&) = delete;
   Unwinder& operator=(const Unwinder&) = delete;
   ~Unwinder();
