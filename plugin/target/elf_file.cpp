@@ -281,25 +281,60 @@ std::vector<ElfSymbol> ElfFile::definitions(std::string_view name) {
   return found;
 }
 
-void ElfFile::load_functions() {
-  auto& functions = functions_.emplace();
+namespace {
+
+// Calls `each(symbol, table, index)` for the functions of a file.
+template <typename Elf, typename Each>
+void each_function(Elf& elf, const Each& each) {
   // .symtab repeats .dynsym, so the latter is used only when it is all there is.
+  bool any = false;
   for (const std::uint32_t which : {kSymtab, kDynsym}) {
-    const Table& table = elf_->table(which);
+    const auto& table = elf.table(which);
     for (std::size_t i = 0; i < table.count(); ++i) {
       const Elf64_Sym symbol = table.at(i);
       const auto type = ELF64_ST_TYPE(symbol.st_info);
-      if (defined(symbol) && symbol.st_size > 0 && (type == STT_FUNC || type == STT_GNU_IFUNC))
-        functions.push_back({symbol.st_value, symbol.st_size, which, static_cast<std::uint32_t>(i)});
+      if (!defined(symbol) || symbol.st_size == 0 || (type != STT_FUNC && type != STT_GNU_IFUNC)) continue;
+      any = true;
+      each(symbol, which, static_cast<std::uint32_t>(i));
     }
-    if (!functions.empty()) break;
+    if (any) break;
   }
+}
+
+}  // namespace
+
+void ElfFile::load_functions() {
+  auto& functions = functions_.emplace();
+  each_function(*elf_, [&](const Elf64_Sym& symbol, std::uint32_t table, std::uint32_t index) {
+    functions.push_back({symbol.st_value, symbol.st_size, table, index});
+  });
   // Of aliases at one address the first in the table stays the one that is named.
   std::stable_sort(functions.begin(), functions.end(),
                    [](const Function& a, const Function& b) { return a.address < b.address; });
 }
 
+// The same answer without a table of all.
+std::optional<ElfFile::Function> ElfFile::scan_functions(std::uint64_t address) const {
+  std::optional<Function> last;  // of those that begin there or before
+  bool covers = false;
+  each_function(*elf_, [&](const Elf64_Sym& symbol, std::uint32_t table, std::uint32_t index) {
+    if (symbol.st_value > address || (last && symbol.st_value < last->address)) return;
+    if (last && symbol.st_value == last->address && covers) return;
+    last = Function{symbol.st_value, symbol.st_size, table, index};
+    covers = address - symbol.st_value < symbol.st_size;
+  });
+  return covers ? last : std::nullopt;
+}
+
 Result<ElfSymbol> ElfFile::function_at(std::uint64_t address) {
+  // A stack has few functions, and a table of the tens of thousands that a CPython has costs more than looking at them.
+  constexpr unsigned kFew = 16;
+  if (!functions_ && scans_++ < kFew) {
+    const auto found = scan_functions(address);
+    if (!found) return missing("no function there");
+    const Table& table = elf_->table(found->table);
+    return symbol_of(table, table.at(found->index));
+  }
   if (!functions_) load_functions();
   const auto after = std::upper_bound(functions_->begin(), functions_->end(), address,
                                       [](std::uint64_t wanted, const Function& f) { return wanted < f.address; });

@@ -99,6 +99,7 @@ class ElfFile {
   static Result<std::unique_ptr<ElfFile>> open_fd(int fd, const std::string& name, std::uint64_t load_bias);
   Result<void> read_headers();
   void load_functions();
+  [[nodiscard]] std::optional<Function> scan_functions(std::uint64_t address) const;
   [[nodiscard]] Error missing(std::string_view what) const;
 
   std::string path_;
@@ -106,6 +107,7 @@ class ElfFile {
   Type type_ = Type::shared;
   std::vector<ElfSegment> segments_;
   std::optional<std::vector<Function>> functions_;  // sorted by address
+  unsigned scans_ = 0;
 };
 
 }  // namespace hang
