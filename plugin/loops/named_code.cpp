@@ -7,8 +7,8 @@
 namespace hang::loops {
 
 void NamedCode::add_frame(RemoteAddr frame) {
-  auto code = cpython::code_of_frame(python_.reader(), frame);
-  auto globals = python_.reader().pointer("_PyInterpreterFrame", "f_globals", frame);
+  auto code = known(cpython::code_of_frame(python_.reader(), frame));  // a frame of C's has none
+  auto globals = known(python_.reader().pointer("_PyInterpreterFrame", "f_globals", frame));
   if (code && globals) add_code(*code, *globals);
 }
 
@@ -24,28 +24,24 @@ void NamedCode::add_code(RemoteAddr code, RemoteAddr globals) {
     complete_ = false;
     return;
   }
-  auto read = cpython::read_code(python_.reader(), code);
+  const auto read = known(cpython::read_code(python_.reader(), code));
   if (!read || is_library((*read)->file)) return;
-  auto& reader = python_.reader();
-  auto names_at = reader.pointer("PyCodeObject", "co_names", code);
-  auto names = names_at ? objects_.items(*names_at) : Result<std::vector<RemoteAddr>>(names_at.error());
-  if (!names) {
-    complete_ = false;
-    return;
-  }
-  for (const RemoteAddr name : *names) {
-    auto text = objects_.str(name);
+  for (const RemoteAddr name : items_of(code, "co_names")) {
+    const auto text = known(objects_.str(name));
     if (!text) continue;
     names_.insert(*text);
-    if (auto value = globals ? objects_.dict_get(globals, *text) : Result<RemoteAddr>(RemoteAddr()); value && *value)
-      add_callable(*value);
+    if (!globals) continue;
+    if (const auto value = known(objects_.dict_get(globals, *text))) add_callable(*value);
   }
   // Functions inside, which are made when it runs: lambdas, comprehensions up to 3.11.
-  auto constants_at = reader.pointer("PyCodeObject", "co_consts", code);
-  auto constants = constants_at ? objects_.items(*constants_at) : Result<std::vector<RemoteAddr>>(constants_at.error());
-  if (!constants) return;
-  for (const RemoteAddr constant : *constants)
-    if (objects_.type_name(constant).value_or("") == "code") add_code(constant, globals);
+  for (const RemoteAddr constant : items_of(code, "co_consts"))
+    if (known(objects_.type_name(constant)) == "code") add_code(constant, globals);
+}
+
+// A tuple of a code object.
+std::vector<RemoteAddr> NamedCode::items_of(RemoteAddr code, const char* member) {
+  const auto tuple = known(python_.reader().pointer("PyCodeObject", member, code));
+  return tuple ? known(objects_.items(*tuple)).value_or(std::vector<RemoteAddr>{}) : std::vector<RemoteAddr>{};
 }
 
 // A function, what wraps one, a class, or a module.
@@ -53,22 +49,22 @@ void NamedCode::add_callable(RemoteAddr object) {
   constexpr std::uint64_t kWrapped = 16;  // functools.partial, staticmethod, classmethod, property: the first member
   auto& reader = python_.reader();
   if (!object || !called_.insert(object.raw()).second) return;
-  const auto type = objects_.type_name(object).value_or("");
+  const auto type = known(objects_.type_name(object));
   if (type == "function") {
-    auto code = reader.pointer("PyFunctionObject", "func_code", object);
-    auto globals = reader.pointer("PyFunctionObject", "func_globals", object);
+    const auto code = known(reader.pointer("PyFunctionObject", "func_code", object));
+    const auto globals = known(reader.pointer("PyFunctionObject", "func_globals", object));
     if (!code || !globals) return;
-    if (auto read = cpython::read_code(reader, *code)) {
+    if (const auto read = known(cpython::read_code(reader, *code))) {
       const auto& name = (*read)->function;
       names_.insert(name.substr(name.rfind('.') + 1));  // whoever has queue.put_nowait need not name it
     }
     add_code(*code, *globals);
   } else if (type == "method") {
-    if (auto function = reader.pointer("PyMethodObject", "im_func", object)) add_callable(*function);
+    if (const auto function = known(reader.pointer("PyMethodObject", "im_func", object))) add_callable(*function);
   } else if (type == "functools.partial" || type == "staticmethod" || type == "classmethod" || type == "property") {
-    if (auto inner = reader.pointer_at(object.field(kWrapped))) add_callable(*inner);
+    if (const auto inner = known(reader.pointer_at(object.field(kWrapped)))) add_callable(*inner);
   } else if (type == "module") {
-    if (auto dict = reader.pointer("PyModuleObject", "md_dict", object)) add_holder(*dict);
+    if (const auto dict = known(reader.pointer("PyModuleObject", "md_dict", object))) add_holder(*dict);
   } else if (objects_.is_type(object)) {
     add_type(object);
   }
@@ -76,11 +72,17 @@ void NamedCode::add_callable(RemoteAddr object) {
 
 void NamedCode::add_type(RemoteAddr type) {
   if (!type || !types_.insert(type.raw()).second) return;
-  auto mro = python_.reader().pointer("PyTypeObject", "tp_mro", type);
-  auto bases = mro && *mro ? objects_.items(*mro) : Result<std::vector<RemoteAddr>>(std::vector<RemoteAddr>{});
-  if (!bases) return;
-  for (const RemoteAddr base : *bases)
-    if (auto dict = python_.reader().pointer("PyTypeObject", "tp_dict", base); dict && *dict) add_holder(*dict);
+  const auto mro = known(python_.reader().pointer("PyTypeObject", "tp_mro", type));
+  if (!mro || !*mro) return;  // C's own types keep theirs elsewhere from 3.12 on, and have no Python code
+  for (const RemoteAddr base : known(objects_.items(*mro)).value_or(std::vector<RemoteAddr>{}))
+    if (const auto dict = known(python_.reader().pointer("PyTypeObject", "tp_dict", base)); dict && *dict)
+      add_holder(*dict);
+}
+
+bool NamedCode::is_callable(RemoteAddr object) {
+  const auto type = known(objects_.type_name(object)).value_or("");
+  return type == "function" || type == "method" || type == "staticmethod" || type == "classmethod" ||
+         type == "property" || type == "functools.partial" || objects_.is_type(object);
 }
 
 void NamedCode::add_holder(RemoteAddr dict) {
@@ -91,11 +93,8 @@ void NamedCode::add_holder(RemoteAddr dict) {
   }
   Holder holder;
   auto done = objects_.dict_each(dict, [&](RemoteAddr key, RemoteAddr value) {
-    const auto type = objects_.type_name(value).value_or("");
-    const bool callable = type == "function" || type == "method" || type == "staticmethod" || type == "classmethod" ||
-                          type == "property" || type == "functools.partial" || objects_.is_type(value);
-    if (callable)
-      if (auto name = objects_.str(key)) holder.emplace_back(*name, value);
+    if (is_callable(value))
+      if (const auto name = known(objects_.str(key))) holder.emplace_back(*name, value);
     return holder.size() < kMostEntries;
   });
   if (!done || holder.size() >= kMostEntries) complete_ = false;

@@ -2,6 +2,7 @@
 // put an item into a queue although it names no put(): the method does.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -25,7 +26,8 @@ class NamedCode {
   void add(const Callables& met);
   // A class of which methods may be called, if they are named.
   void add_type(RemoteAddr type);
-  // Follows functions, classes and modules that are named, until nothing new comes. False: it was too much.
+  // Follows functions, classes and modules that are named, until nothing new comes. False: it was too much, or some of
+  // it could not be read, and may name anything.
   bool follow();
 
   template <typename Words>
@@ -43,6 +45,14 @@ class NamedCode {
   void add_code(RemoteAddr code, RemoteAddr globals);
   void add_callable(RemoteAddr object);
   void add_holder(RemoteAddr dict);
+  // The value, or nothing, which leaves the walk incomplete; what is known not to be there does not.
+  template <typename T>
+  std::optional<T> known(Result<T> result) {
+    if (!result && result.error().kind != ErrorKind::absent_field) complete_ = false;
+    return result.to_optional();
+  }
+  bool is_callable(RemoteAddr object);
+  std::vector<RemoteAddr> items_of(RemoteAddr code, const char* member);
 
   cpython::Python& python_;
   cpython::Objects objects_;
