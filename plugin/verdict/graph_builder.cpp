@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <map>
 
 #include "facts/names.h"
 #include "verdict/loop_wait.h"
@@ -27,7 +28,9 @@ class Builder {
 
  private:
   std::size_t thread(std::uint64_t tid) {
-    return graph_.add(NodeKind::thread, std::to_string(tid), node_label(process_, tid));
+    const auto [found, fresh] = threads_.try_emplace(tid, 0);
+    if (fresh) found->second = graph_.add(NodeKind::thread, std::to_string(tid), node_label(process_, tid));
+    return found->second;
   }
   void add_thread(std::uint64_t tid);
   void add_wait(std::uint64_t tid, const WaitsFor& on, bool alone);
@@ -47,6 +50,7 @@ class Builder {
   const Process& process_;
   const WaitGraph& waits_;
   Graph graph_;
+  std::map<std::uint64_t, std::size_t> threads_;  // tid: node
 };
 
 void Builder::add_thread(std::uint64_t tid) {

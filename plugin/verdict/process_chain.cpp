@@ -31,7 +31,7 @@ class ChainBuilder {
     const NeighbourFacts* neighbour = nullptr;  // null: this process itself
   };
 
-  std::size_t add(std::uint64_t pid, std::uint64_t tid, std::string label);
+  std::size_t add(std::uint64_t pid, std::uint64_t tid);
   void raise(std::size_t actor, Ability ability, std::string why);
   // Too little was seen of it: it may do anything.
   void guess(std::size_t actor, std::string why) {
@@ -67,13 +67,12 @@ class ChainBuilder {
   ProcessChain& chain_;
 };
 
-std::size_t ChainBuilder::add(std::uint64_t pid, std::uint64_t tid, std::string label) {
+std::size_t ChainBuilder::add(std::uint64_t pid, std::uint64_t tid) {
   const auto [found, fresh] = chain_.index_.try_emplace({pid, tid}, chain_.actors_.size());
   if (fresh) {
     Actor actor;
     actor.pid = pid;
     actor.tid = tid;
-    actor.label = std::move(label);
     chain_.actors_.push_back(std::move(actor));
   }
   return found->second;
@@ -93,7 +92,7 @@ void ChainBuilder::link(std::size_t from, std::size_t to, Need need, int fd, std
 
 // Any thread of that process. One that was not looked at may do anything.
 std::size_t ChainBuilder::process_of(std::uint64_t pid) {
-  const auto at = add(pid, 0, chain_.process_label(pid));
+  const auto at = add(pid, 0);
   if (pid == chain_.own_) return at;
   const auto* neighbour = facts_.neighbour(pid);
   if (neighbour == nullptr) {
@@ -109,7 +108,7 @@ std::size_t ChainBuilder::process_of(std::uint64_t pid) {
 std::size_t ChainBuilder::main_of(std::uint64_t pid) {
   const auto* neighbour = facts_.neighbour(pid);
   const bool known = neighbour != nullptr && neighbour->threads_known && !neighbour->threads.empty();
-  return known ? add(pid, pid, chain_.process_label(pid)) : process_of(pid);
+  return known ? add(pid, pid) : process_of(pid);
 }
 
 void ChainBuilder::build() {
@@ -122,12 +121,7 @@ void ChainBuilder::build() {
 void ChainBuilder::add_process(const Owner& owner) {
   const auto any = process_of(owner.pid);
   for (const auto& thread : *owner.threads) {
-    const bool ours = owner.neighbour == nullptr;
-    const auto label = ours ? node_label(process_, thread.tid)
-                       : thread.tid == owner.pid
-                           ? chain_.process_label(owner.pid)
-                           : fmt::format("thread {} of {}", thread.tid, chain_.process_label(owner.pid));
-    const auto at = add(owner.pid, thread.tid, label);
+    const auto at = add(owner.pid, thread.tid);
     link(any, at, Need::lock, -1, "", "");
     add_thread(owner, thread);
   }
@@ -204,7 +198,7 @@ void ChainBuilder::follow_futex(const Owner& owner, const ThreadFacts& thread, s
   }
   if (!thread.wait.timeout_ms) raise(at, Ability::unclear, "waits for a lock");
   if (const auto joined = process_.joins(thread.tid); joined != 0)
-    return link(at, add(owner.pid, joined, node_label(process_, joined)), Need::thread_end, -1,
+    return link(at, add(owner.pid, joined), Need::thread_end, -1,
                 fmt::format("the end of {}", process_.thread_label(joined)), "futex, Thread.join");
   if (thread.tid == process_.main_tid()) raise(at, Ability::unclear, "waits for a lock");
   link(at, process_of(owner.pid), Need::lock, -1, "a lock", "futex");
@@ -229,15 +223,13 @@ void ChainBuilder::follow_epoll(const Owner& owner, const ThreadFacts& thread, s
   }
   if (loop == nullptr) return;
   for (const auto waker : loop->wakers)
-    if (waker != thread.tid)
-      link(at, add(owner.pid, waker, node_label(process_, waker)), Need::lock, -1, "a call into its loop", "reference");
+    if (waker != thread.tid) link(at, add(owner.pid, waker), Need::lock, -1, "a call into its loop", "reference");
 }
 
 void ChainBuilder::follow_child(const Owner& owner, std::size_t at, std::int64_t pid, const std::string& how) {
   const auto wait_for = [&](std::uint64_t child) {
     if (child == chain_.own_)  // by one of the neighbours, its parent
-      return link(at, add(child, process_.main_tid(), node_label(process_, process_.main_tid())), Need::child_end, -1,
-                  "the end of this process", how);
+      return link(at, add(child, process_.main_tid()), Need::child_end, -1, "the end of this process", how);
     const auto* neighbour = facts_.neighbour(child);
     if (chain_.has_ended(child) || neighbour == nullptr)
       return raise(at, Ability::able, fmt::format("waits for {}, which has ended or is not known", child));
@@ -428,9 +420,15 @@ std::vector<PathEdge> ProcessChain::path(const std::vector<std::size_t>& walk) c
     auto edge = "waits for " + link.what;
     if (link.need == Need::data || link.need == Need::room || link.need == Need::connection)
       edge += fmt::format("; the other end is held by {}", to.pid == own_ ? "this process" : process_label(to.pid));
-    path.push_back({actors_[link.from].label, edge, {link.evidence}, true});
+    path.push_back({label(actors_[link.from]), edge, {link.evidence}, true});
   }
   return path;
+}
+
+std::string ProcessChain::label(const Actor& actor) const {
+  if (actor.pid == own_ && actor.tid != 0) return node_label(*process_, actor.tid);
+  const auto process = process_label(actor.pid);
+  return actor.tid == 0 || actor.tid == actor.pid ? process : fmt::format("thread {} of {}", actor.tid, process);
 }
 
 const Actor& ProcessChain::source(const Actor& actor) const {

@@ -30,7 +30,6 @@ struct Link {
 // A thread, or (tid 0) any thread of a process.
 struct Actor {
   std::uint64_t pid = 0, tid = 0;
-  std::string label;
   Ability base = Ability::none, ability = Ability::none;
   std::string why;       // of a base that is not `none`: "runs", "sleeps for 5.0 s"
   bool stopped = false;  // by a signal or a tracer
@@ -58,6 +57,8 @@ class ProcessChain {
   [[nodiscard]] const Actor& source(const Actor& actor) const;
   // Every thread of that process rests: none ran between the looks.
   [[nodiscard]] bool rests(std::uint64_t pid) const;
+  // "thread 12 \"name\"" with its interpreter and line, "thread 13 of process 14 (cat)", "process 14 (cat)"
+  [[nodiscard]] std::string label(const Actor& actor) const;
   // "process 12 (cat)"
   [[nodiscard]] std::string process_label(std::uint64_t pid) const;
   // What it does, in words: "sleeps for 5.0 s", "waits for the end of process 13 (sleep)".

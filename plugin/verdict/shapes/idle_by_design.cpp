@@ -75,7 +75,7 @@ std::optional<Proof> process_proof(const Case& c, std::uint64_t tid) {
     return std::nullopt;
   const auto& source = c.chain.source(*actor);
   if (source.pid == actor->pid || source.guessed || source.base != Ability::able) return std::nullopt;
-  return Proof{fmt::format("{}; {} {}", c.chain.link(actor->links.front()).what, source.label, source.why),
+  return Proof{fmt::format("{}; {} {}", c.chain.link(actor->links.front()).what, c.chain.label(source), source.why),
                Confidence::likely};
 }
 

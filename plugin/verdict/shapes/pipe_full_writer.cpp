@@ -37,7 +37,7 @@ std::optional<Finding> pipe_full_writer(const Case& c) {
   const bool ours = writer.pid == main->pid;
   finding.summary =
       fmt::format("{} sleeps in a write and waits for {}. Nobody reads it: the other end is held by {}, which {}.{}",
-                  capital(writer.label), write->what, c.chain.process_label(reader.pid), c.chain.doing(reader),
+                  capital(c.chain.label(writer)), write->what, c.chain.process_label(reader.pid), c.chain.doing(reader),
                   ours ? "" : fmt::format(" The {} waits for that.", c.process.thread_label(main->tid)));
   finding.path = c.chain.path(walk);
   auto blame = blame_actor(c, *main);

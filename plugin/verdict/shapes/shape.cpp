@@ -156,7 +156,7 @@ std::uint64_t end_of_joins(const Process& process, std::uint64_t tid) {
 Blame blame_actor(const Case& c, const Actor& actor) {
   if (actor.pid == c.process.facts().target.pid) return c.process.blame(actor.tid);
   Blame blame;
-  blame.thread = actor.label;
+  blame.thread = c.chain.label(actor);
   blame.tid = actor.tid;
   return blame;
 }
