@@ -47,13 +47,18 @@ std::optional<bool> is_legacy(Reader& reader, const facts::InterpreterFacts& fac
   return !*facts.own_gil && (*flags & main_obmalloc) != 0 && (*flags & multi_interp) == 0;
 }
 
-std::optional<bool> is_finalizing(Reader& reader, RemoteAddr at) {
-  auto flag = reader.number("PyInterpreterState", "finalizing", at);
-  if (!flag) return std::nullopt;
-  if (*flag != 0 || !reader.has("PyInterpreterState", "_finalizing")) return *flag != 0;
-  auto thread = reader.pointer("PyInterpreterState", "_finalizing", at);
-  if (!thread) return std::nullopt;
-  return static_cast<bool>(*thread);
+// Py_EndInterpreter (Python/pylifecycle.c) sets `finalizing` first, and `_finalizing` (3.12+) once the threads are joined
+// and the atexit functions have run.
+void read_finalizing(Reader& reader, RemoteAddr at, facts::InterpreterFacts& facts) {
+  const auto flag = reader.number("PyInterpreterState", "finalizing", at);
+  if (flag) facts.finalizing = *flag != 0;
+  if (!reader.has("PyInterpreterState", "_finalizing")) return;
+  if (const auto thread = reader.pointer("PyInterpreterState", "_finalizing", at)) {
+    facts.finalized_by = thread->raw();
+    if (*thread) facts.finalizing = true;
+  } else if (facts.finalizing == false) {
+    facts.finalizing.reset();
+  }
 }
 
 // An interpreter has many pages; those that are looked at are read in one call.
@@ -96,7 +101,7 @@ Result<facts::InterpreterFacts> read_interpreter(Reader& reader, const Runtime& 
       facts.running_main = static_cast<bool>(*running);
   if (reader.has("PyInterpreterState", "_whence"))
     facts.whence = reader.signed_number("PyInterpreterState", "_whence", at).to_optional();
-  facts.finalizing = is_finalizing(reader, at);
+  read_finalizing(reader, at, facts);
   return facts;
 }
 

@@ -69,7 +69,7 @@ HANG_JSON(LockFacts, object, type, name, waiter, owner, held_by, named_by)
 HANG_JSON(ThreadStateFacts, address, interpreter, tid, thread_id, name, daemon, bound_gilstate, attached, drop_request,
           frames, frames_complete, at_call, polling, joins, pool, child, only_sleeps)
 HANG_JSON(InterpreterFacts, id, address, is_main, gil, own_gil, shares_main_gil, legacy, running_main, whence,
-          finalizing)
+          finalizing, finalized_by)
 HANG_JSON(GilFacts, address, locked, last_holder, switch_number, interval_us, cond, cond_size, mutex, mutex_size,
           interpreters, drop_request_seen_by_holder)
 HANG_JSON(SignalFacts, wakeup_fd, warn_on_full_buffer, is_tripped, tripped, sigint_tripped, sigint_handler,

@@ -80,6 +80,12 @@ bool is_shutdown(const ThreadStateFacts& state) {
          state.frames.back().file.ends_with("threading.py");
 }
 
+// A thread that Python started; nobody's C code is outside of its first frame.
+bool is_started_thread(const ThreadStateFacts& state) {
+  return state.frames_complete && !state.frames.empty() && state.frames.back().function == "_bootstrap" &&
+         state.frames.back().file.ends_with("threading.py");
+}
+
 bool has_native(const facts::ThreadFacts* thread, std::string_view symbol) {
   return thread != nullptr && std::any_of(thread->native_frames.begin(), thread->native_frames.end(),
                                           [&](const auto& frame) { return frame.symbol == symbol; });
@@ -94,10 +100,11 @@ const facts::InterpreterFacts* Process::closes(std::uint64_t tid) const {
   const auto* interpreter = facts_->interpreter(state->interpreter);
   if (interpreter == nullptr || state->frames.empty()) return nullptr;
   // Py_EndInterpreter makes the call from C, so that nothing of Python is outside of it; then, in its atexit functions,
-  // only the native stack shows where it is; after those the interpreter says so itself.
-  const bool closing =
-      is_shutdown(*state) || has_native(thread(tid), "Py_EndInterpreter") || interpreter->finalizing == true;
-  return closing ? interpreter : nullptr;
+  // only the native stack shows where it is; after those the interpreter says who it is.
+  if (is_shutdown(*state) || has_native(thread(tid), "Py_EndInterpreter")) return interpreter;
+  if (interpreter->finalizing != true) return nullptr;
+  const auto by = interpreter->finalized_by.value_or(0);
+  return (by != 0 ? by == state->address : !is_started_thread(*state)) ? interpreter : nullptr;
 }
 
 bool Process::main_exits() const {

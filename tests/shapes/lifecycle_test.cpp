@@ -1,4 +1,5 @@
 // I2 to I5: interpreters and the end of the program, each beside what it must not be taken for.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "shapes/classify.h"
@@ -67,6 +68,31 @@ TEST(I2, S2RunsCodeThereInstead) {
   auto patient = closing(100);
   patient.facts().python->thread_states.back().frames = {{0x710000, "serve", "/srv/app/guest.py", 7, true, 0x1, {}}};
   EXPECT_EQ(classify(patient).finding.id, "S2");
+}
+
+// The edges of that thread in the path, as "verb what".
+std::vector<std::string> edges_of(const verdict::Verdict& verdict, std::uint64_t tid) {
+  std::vector<std::string> edges;
+  for (const auto& edge : verdict.finding.path)
+    if (edge.node.starts_with("thread " + std::to_string(tid))) edges.push_back(edge.edge);
+  return edges;
+}
+
+// `finalizing` is set while the threads are joined, `_finalizing` later: neither makes closers of the joined threads.
+TEST(I2, ThreadsOfAnInterpreterThatIsClosedDoNotCloseIt) {
+  auto patient = closing(100);
+  auto& interpreter = patient.facts().python->interpreters.front();
+  interpreter.finalizing = true;
+  patient.state(102, 1).frames.push_back({0x1, "_bootstrap", "/usr/lib/python3.13/threading.py", 1014, true, 0x1, {}});
+  for (const std::optional<std::uint64_t> by : {std::optional<std::uint64_t>(), std::optional<std::uint64_t>(0)}) {
+    interpreter.finalized_by = by;
+    const auto verdict = classify(patient);
+    EXPECT_EQ(verdict.finding.id, "I2");
+    EXPECT_THAT(edges_of(verdict, 102), testing::ElementsAre(testing::StartsWith("waits for a lock")));
+  }
+  interpreter.finalized_by = patient.facts().python->thread_states.back().address;
+  patient.state(102, 1).frames.pop_back();
+  EXPECT_THAT(edges_of(classify(patient), 102), testing::ElementsAre(testing::StartsWith("waits for a lock")));
 }
 
 TEST(I2, ByTheNativeStackWhereNoPythonFrameSaysIt) {

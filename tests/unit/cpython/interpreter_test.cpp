@@ -30,6 +30,7 @@ TEST_P(InterpreterReader, InterpretersNewestFirst) {
   for (const auto& one : live_.facts().interpreters) {
     EXPECT_EQ(one.is_main, one.id == 0);
     EXPECT_EQ(one.finalizing, false);
+    EXPECT_EQ(one.finalized_by, GetParam().minor >= 12 ? std::optional<std::uint64_t>(0) : std::nullopt);
   }
   EXPECT_EQ(interpreter(0).legacy, false);
   EXPECT_EQ(interpreter(1).legacy, true);
