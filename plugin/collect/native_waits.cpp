@@ -82,6 +82,40 @@ void read_stack(Target& target, ThreadFacts& thread) {
   }
 }
 
+// --- who is about to take a GIL --------------------------------------------------------------------------------
+
+// Functions of CPython that end only with a GIL in hand (Python/ceval.c, Python/pystate.c; exported, so that stripped
+// builds have their names too).
+bool takes_gil(const NativeFrame& frame) {
+  static constexpr std::array kTakers{"PyEval_RestoreThread", "PyEval_AcquireThread", "PyEval_AcquireLock",
+                                      "PyGILState_Ensure", "PyThreadState_Swap"};
+  return std::find(kTakers.begin(), kTakers.end(), frame.symbol) != kTakers.end();
+}
+
+// The GIL that a thread would take: that of its interpreters, if they have but one and another thread has that.
+std::optional<int> only_gil(const Snapshot& snapshot, std::uint64_t tid) {
+  std::set<int> gils;
+  for (const auto& state : snapshot.python->thread_states)
+    if (const auto* interpreter = state.tid == tid ? snapshot.interpreter(state.interpreter) : nullptr)
+      gils.insert(interpreter->gil);
+  if (gils.size() != 1 || *gils.begin() < 0) return std::nullopt;
+  const auto holder = holder_of(snapshot, snapshot.python->gils[*gils.begin()]);
+  return holder == 0 || holder == tid ? std::nullopt : std::optional(*gils.begin());
+}
+
+// In a core, and in a stopped process, one that waits for the GIL may be awake for its instant. It matters where it owns
+// what somebody else waits for.
+void find_awake_waiters(Target& target, Snapshot& snapshot) {
+  for (const auto& lock : snapshot.native_locks)
+    for (auto& thread : snapshot.threads) {
+      if (lock.owner != thread.tid || thread.wait.kind != WaitKind::none) continue;
+      const auto gil = only_gil(snapshot, thread.tid);
+      if (!gil) continue;
+      if (thread.native_frames.empty()) read_stack(target, thread);
+      if (std::any_of(thread.native_frames.begin(), thread.native_frames.end(), takes_gil)) thread.takes_gil = gil;
+    }
+}
+
 // --- owners that the lock records ------------------------------------------------------------------------------
 
 // The thread that the process calls `tid`; 0 if there is none.
@@ -299,6 +333,7 @@ void read_native_waits(Target& target, Snapshot& snapshot) {
   const Surroundings words(target, snapshot);
   for (const auto& thread : snapshot.threads)
     if (sleeps_on_futex(thread)) add_lock(target, words, snapshot, thread);
+  if (target.kind() == TargetKind::core || target.stopped_by_host()) find_awake_waiters(target, snapshot);
 }
 
 }  // namespace hang::collect

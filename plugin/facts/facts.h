@@ -102,6 +102,9 @@ struct ThreadFacts {
   std::string native_symbol, native_module;       // of pc; "" if unknown
   // Innermost first; of sleeping threads whose wait Python's frames do not explain. Empty = not read.
   std::vector<NativeFrame> native_frames;
+  // The GIL that it is about to take, by its native stack: who waits for one wakes every 5 ms, and one sample may fall
+  // into that instant.
+  std::optional<int> takes_gil;
 };
 
 // A lock of native code that some thread waits for.

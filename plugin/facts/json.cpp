@@ -46,7 +46,7 @@ HANG_JSON(TargetFacts, kind, pid, exe, host, stopped_us, stopped_by_host, one_in
 HANG_JSON(Wait, kind, syscall, name, args, fd, fds, futex, pid, timeout_ms)
 HANG_JSON(NativeFrame, pc, function, symbol, module)
 HANG_JSON(ThreadFacts, tid, ns_tid, comm, state, wait, cpu_ns, voluntary_switches, involuntary_switches, sig_blk,
-          sig_pnd, pc, native_symbol, native_module, native_frames)
+          sig_pnd, pc, native_symbol, native_module, native_frames, takes_gil)
 HANG_JSON(NativeLockFacts, futex, kind, owner, recorded, evidence)
 HANG_JSON(ChildFacts, pid, ns_pid, comm, state)
 HANG_JSON(ProcessFacts, state, ppid, pgrp, session, tty_nr, tpgid, tracer_pid, sig_ign, sig_cgt, shd_pnd, start_ticks,
@@ -114,6 +114,9 @@ std::string wrong_index(const Snapshot& snapshot) {
   const auto gils = static_cast<int>(python.gils.size());
   for (const auto& interpreter : python.interpreters)
     if (interpreter.gil < -1 || interpreter.gil >= gils) return fmt::format("gil {}", interpreter.gil);
+  for (const auto& thread : snapshot.threads)
+    if (thread.takes_gil && (*thread.takes_gil < 0 || *thread.takes_gil >= gils))
+      return fmt::format("gil {} of thread {}", *thread.takes_gil, thread.tid);
   for (const auto& watch : snapshot.watch.gils)
     if (watch.gil < 0 || watch.gil >= gils) return fmt::format("watch of gil {}", watch.gil);
   for (const auto& state : python.thread_states)

@@ -69,6 +69,7 @@ const ThreadStateFacts* Process::current_state(std::uint64_t tid) const {
 
 std::optional<int> Process::waits_for_gil(std::uint64_t tid) const {
   const auto* thread = this->thread(tid);
+  if (thread != nullptr && thread->takes_gil) return thread->takes_gil;
   if (thread == nullptr || thread->wait.kind != facts::WaitKind::futex || !thread->wait.futex) return std::nullopt;
   return facts_->gil_of_futex(*thread->wait.futex);
 }

@@ -213,6 +213,15 @@ WaitsFor WaitGraph::resolve_futex(std::uint64_t tid, const Wait& wait) const {
   return on;
 }
 
+// How it is known that the thread waits for that GIL.
+std::string WaitGraph::gil_evidence(const facts::ThreadFacts& thread, int index) const {
+  if (thread.takes_gil || !thread.wait.futex) return "its native stack takes the GIL";
+  const auto& gil = process_->python().gils[index];
+  const RemoteAddr word(*thread.wait.futex);
+  return fmt::format("futex {} inside gil->{}", word.hex(),
+                     word.within(RemoteAddr(gil.cond), gil.cond_size) ? "cond" : "mutex");
+}
+
 Waiting WaitGraph::resolve(std::uint64_t tid) const {
   Waiting waiting;
   waiting.tid = tid;
@@ -221,15 +230,7 @@ Waiting WaitGraph::resolve(std::uint64_t tid) const {
   if (const auto* state = process_->current_state(tid)) waiting.pool_idle = is_idle_pool_worker(*state);
   const auto& wait = thread->wait;
   if (auto gil = process_->waits_for_gil(tid)) {
-    WaitsFor on{gil_label(*process_, *gil),
-                fmt::format("futex {} inside gil->{}", RemoteAddr(*wait.futex).hex(),
-                            RemoteAddr(*wait.futex)
-                                    .within(RemoteAddr(process_->python().gils[*gil].cond),
-                                            process_->python().gils[*gil].cond_size)
-                                ? "cond"
-                                : "mutex"),
-                Waker::running, *gil};
-    waiting.on.push_back(on);
+    waiting.on.push_back({gil_label(*process_, *gil), gil_evidence(*thread, *gil), Waker::running, *gil});
     waiting.waker = Waker::running;
     return waiting;
   }

@@ -63,6 +63,7 @@ class WaitGraph {
   [[nodiscard]] std::vector<std::size_t> deadlock_of(std::uint64_t tid) const;
 
  private:
+  [[nodiscard]] std::string gil_evidence(const facts::ThreadFacts& thread, int index) const;
   [[nodiscard]] Waiting resolve(std::uint64_t tid) const;
   [[nodiscard]] WaitsFor resolve_futex(std::uint64_t tid, const facts::Wait& wait) const;
   [[nodiscard]] WaitsFor resolve_fd(int fd, bool for_reading, const std::string& how) const;

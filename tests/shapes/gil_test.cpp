@@ -132,6 +132,22 @@ TEST(G1, OneSampleOfARunningProcessIsNotCertain) {
   EXPECT_EQ(classify(patient).finding.confidence, Confidence::certain);
 }
 
+// Every 5 ms a waiter for the GIL is awake for an instant; in a core only its stack says what it is about.
+TEST(G1, TheOwnerMayBeAwakeForAnInstant) {
+  auto patient = deadlocked(100);
+  patient.facts().watch = {};
+  patient.facts().target.kind = facts::TargetKind::core;
+  patient.facts().target.one_instant = true;
+  auto& owner = patient.thread(100);
+  owner.wait = {};
+  owner.wait.kind = facts::WaitKind::none;
+  EXPECT_NE(classify(patient).finding.id, "G1") << "it runs, and may give the lock back";
+  owner.takes_gil = 0;
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "G1");
+  EXPECT_EQ(verdict.finding.confidence, Confidence::certain);
+}
+
 TEST(G3, BytecodeBeforeItFellAsleepWithTheGilDoesNotAcquitIt) {
   Patient patient;
   patient.python_thread(101, "worker").hog(101, 0);
