@@ -103,8 +103,8 @@ std::optional<int> only_gil(const Snapshot& snapshot, std::uint64_t tid) {
   return holder == 0 || holder == tid ? std::nullopt : std::optional(*gils.begin());
 }
 
-// In a core, and in a stopped process, one that waits for the GIL may be awake for its instant. It matters where it owns
-// what somebody else waits for.
+// In a core, and in a stopped process, one that waits for the GIL may be awake for its instant. It matters where it
+// owns what somebody else waits for.
 void find_awake_waiters(Target& target, Snapshot& snapshot) {
   for (const auto& lock : snapshot.native_locks)
     for (auto& thread : snapshot.threads) {

@@ -47,8 +47,8 @@ std::optional<bool> is_legacy(Reader& reader, const facts::InterpreterFacts& fac
   return !*facts.own_gil && (*flags & main_obmalloc) != 0 && (*flags & multi_interp) == 0;
 }
 
-// Py_EndInterpreter (Python/pylifecycle.c) sets `finalizing` first, and `_finalizing` (3.12+) once the threads are joined
-// and the atexit functions have run.
+// Py_EndInterpreter (Python/pylifecycle.c) sets `finalizing` first, and `_finalizing` (3.12+) once the threads are
+// joined and the atexit functions have run.
 void read_finalizing(Reader& reader, RemoteAddr at, facts::InterpreterFacts& facts) {
   const auto flag = reader.number("PyInterpreterState", "finalizing", at);
   if (flag) facts.finalizing = *flag != 0;

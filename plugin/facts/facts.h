@@ -309,7 +309,8 @@ struct InterpreterFacts {
   std::optional<bool> running_main;    // somebody is inside exec()/call() on it (3.13+ threads.main)
   std::optional<std::int64_t> whence;  // 3.13+: _PyInterpreterState_WHENCE_*
   std::optional<bool> finalizing;
-  std::optional<std::uint64_t> finalized_by;  // 3.12+: the PyThreadState that does it; 0 before its atexit functions ran
+  std::optional<std::uint64_t>
+      finalized_by;  // 3.12+: the PyThreadState that does it; 0 before its atexit functions ran
 };
 
 struct GilFacts {
