@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <memory>
 #include <string_view>
 #include <sys/stat.h>
@@ -13,8 +14,9 @@
 namespace hang::commands {
 namespace {
 
-// Facts of a process with 10,000 threads are some 50 MB; what is larger is not one of our files.
-constexpr std::size_t kMaxFactsBytes = std::size_t{512} << 20;
+// Facts of a process with 10,000 threads are some 50 MB; what is larger is not one of our files. Read, they take four
+// times as much memory.
+constexpr std::size_t kMaxFactsBytes = std::size_t{256} << 20;
 
 struct FileCloser {
   void operator()(std::FILE* file) const { std::fclose(file); }
@@ -26,13 +28,21 @@ Error io_error(std::string_view doing, const std::string& path, int number) {
 }
 
 Result<std::string> read_file(const std::string& path) {
-  File file(std::fopen(path.c_str(), "rb"));
-  if (!file) return io_error("cannot open", path, errno);
+  // O_NONBLOCK: a FIFO would wait for its writer.
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return io_error("cannot open", path, errno);
+  File file(fdopen(fd, "rb"));
+  struct stat status {};
+  if (!file || fstat(fd, &status) != 0) return io_error("cannot read", path, errno);
+  if (S_ISDIR(status.st_mode)) return io_error("cannot read", path, EISDIR);
+  if (!S_ISREG(status.st_mode)) return Error{ErrorKind::io, path + " is not a regular file"};
+  const Error too_large{ErrorKind::io, path + " is too large for saved facts"};
+  if (status.st_size > static_cast<off_t>(kMaxFactsBytes)) return too_large;
   std::string text;
   char buffer[1 << 16];
   while (std::size_t count = std::fread(buffer, 1, sizeof buffer, file.get())) {
+    if (text.size() + count > kMaxFactsBytes) return too_large;  // it grows
     text.append(buffer, count);
-    if (text.size() > kMaxFactsBytes) return Error{ErrorKind::io, path + " is too large for saved facts"};
   }
   if (std::ferror(file.get()) != 0) return io_error("cannot read", path, errno);
   return text;
@@ -40,8 +50,19 @@ Result<std::string> read_file(const std::string& path) {
 
 }  // namespace
 
-Result<void> write_file(const std::string& path, const std::string& text) {
-  File file(std::fopen(path.c_str(), "wb"));
+int open_private(const std::string& path) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+  if (fd < 0 || fchmod(fd, 0600) == 0) return fd;  // one that was there keeps its mode otherwise
+  const int number = errno;
+  close(fd);
+  errno = number;
+  return -1;
+}
+
+Result<void> write_file(const std::string& path, const std::string& text, Mode mode) {
+  File file(mode == Mode::common ? std::fopen(path.c_str(), "wb") : nullptr);
+  if (mode == Mode::as_a_core)
+    if (const int fd = open_private(path); fd >= 0) file.reset(fdopen(fd, "wb"));
   if (!file) return io_error("cannot write", path, errno);
   bool written = std::fwrite(text.data(), 1, text.size(), file.get()) == text.size();
   int number = errno;
@@ -60,6 +81,18 @@ bool is_folder(const std::string& path) {
 
 bool is_snapshot(const std::string& path) {
   return is_folder(path) && access((path + "/" + kManifestName).c_str(), R_OK) == 0;
+}
+
+std::optional<std::string> sidecar_of(const std::string& core) {
+  const auto slash = core.rfind('/'), dot = core.rfind('.');
+  const bool has_suffix = dot != std::string::npos && (slash == std::string::npos || dot > slash);
+  for (const std::string& name : {core, has_suffix ? core.substr(0, dot) : core}) {
+    const std::string path = name + kSidecarSuffix;
+    if (access(path.c_str(), F_OK) == 0) return path;
+  }
+  const std::string folder = slash == std::string::npos ? "." : core.substr(0, slash);
+  if (is_snapshot(folder) && core.ends_with(kCoreName)) return folder + "/" + kFactsName;
+  return std::nullopt;
 }
 
 Result<facts::Snapshot> load_facts(const std::string& given) {

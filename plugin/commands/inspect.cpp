@@ -4,7 +4,6 @@
 #include <memory>
 #include <optional>
 #include <string_view>
-#include <unistd.h>
 #include <utility>
 
 #include "collect/collect.h"
@@ -14,20 +13,6 @@
 
 namespace hang::commands {
 namespace {
-
-// What the kernel knew of a core's process, in a file beside it. A compressed core may have it under either name;
-// that of a snapshot is in its folder.
-std::optional<std::string> sidecar_of(const std::string& core) {
-  const auto slash = core.rfind('/'), dot = core.rfind('.');
-  const bool has_suffix = dot != std::string::npos && (slash == std::string::npos || dot > slash);
-  for (const std::string& name : {core, has_suffix ? core.substr(0, dot) : core}) {
-    const std::string path = name + kSidecarSuffix;
-    if (access(path.c_str(), F_OK) == 0) return path;
-  }
-  const std::string folder = slash == std::string::npos ? "." : core.substr(0, slash);
-  if (is_snapshot(folder) && core.ends_with(kCoreName)) return folder + "/" + kFactsName;
-  return std::nullopt;
-}
 
 Result<facts::Snapshot> collect_from(Target& target, std::string host_name, const Arguments& arguments,
                                      const std::optional<facts::Snapshot>& sidecar = std::nullopt) {

@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -34,6 +33,15 @@ Error io_error(const std::string& doing) {
 Result<void> make_folder(const std::string& path) {
   if (mkdir(path.c_str(), 0700) == 0 || (errno == EEXIST && is_folder(path))) return {};
   return io_error("cannot make the folder " + path);
+}
+
+// A snapshot is of one moment: what another one left in the folder (a core, processes of its tree) would pass for a
+// part of this one.
+Result<void> check_unused(const std::string& folder) {
+  for (const char* name : {kManifestName, kFactsName, kCoreName})
+    if (access((folder + "/" + name).c_str(), F_OK) == 0)
+      return Error{ErrorKind::io, fmt::format("{}/{} is there already: name another folder with -o", folder, name)};
+  return {};
 }
 
 Result<facts::Snapshot> take(std::uint64_t pid, const Arguments& arguments, const Host& host) {
@@ -106,7 +114,7 @@ Output write_tree(const std::string& folder, const Arguments& arguments, const H
 
 // Reads all of standard input, zeros as holes.
 Result<void> copy_core(const std::string& path) {
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  const int fd = open_private(path);
   if (fd < 0) return io_error("cannot write " + path);
   std::vector<char> chunk(1 << 16);
   off_t size = 0;
@@ -155,7 +163,10 @@ Output run_snapshot(const Command&, const Arguments& given, const Host& host) {
   if (!host.open_process || !arguments->pid)
     return failure(Error{ErrorKind::usage, "no process named: give -p PID (on the command line)"});
   const std::string path = arguments->output.empty() ? fmt::format("hang-{}", *arguments->pid) : arguments->output;
-  if (!path.ends_with(".json")) return write_tree(path, *arguments, host);
+  if (!path.ends_with(".json")) {
+    if (auto unused = check_unused(path); !unused) return failure(unused.error());
+    return write_tree(path, *arguments, host);
+  }
   if (arguments->tree || arguments->with_core)
     return failure(Error{ErrorKind::usage, "--tree and --core need a folder, not one file"});
   auto snapshot = take(*arguments->pid, *arguments, host);
@@ -173,7 +184,7 @@ Output run_core_helper(const Command&, const Arguments& given, const Host& host)
   // Before the core is read: the process is there as long as the kernel has not got rid of it.
   const auto snapshot = kernel_facts(*arguments->pid);
   auto copied = copy_core(arguments->output);
-  auto saved = write_file(arguments->output + kSidecarSuffix, facts::to_json_text(snapshot));
+  auto saved = write_file(arguments->output + kSidecarSuffix, facts::to_json_text(snapshot), Mode::as_a_core);
   if (!copied) return failure(copied.error());
   if (!saved) return failure(saved.error());
   return {};

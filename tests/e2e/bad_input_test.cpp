@@ -5,6 +5,7 @@
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -143,6 +144,63 @@ TEST(BadInput, FactsThatAreNotFacts) {
     EXPECT_NE(result.err, "");
   }
   std::filesystem::remove(file);
+}
+
+TEST(BadInput, FactsThatHaveNoEnd) {
+  const std::string path = testing::TempDir() + "hang_no_end_" + std::to_string(getpid());
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  expect_refusal(run_command({HANG_BINARY, "classify", "--facts", path}), "is not a regular file");
+  std::filesystem::remove(path);
+  expect_refusal(run_command({HANG_BINARY, "classify", "--facts", "/dev/zero"}), "is not a regular file");
+  // Zeros that take no room: it is refused by its size, and not for what is in it.
+  std::ofstream(path) << "";
+  std::filesystem::resize_file(path, (std::uintmax_t{256} << 20U) + 1);
+  expect_refusal(run_command({HANG_BINARY, "classify", "--facts", path}), "too large");
+  std::filesystem::remove(path);
+}
+
+TEST(BadInput, ASidecarThatHasNoEnd) {
+  SKIP_WITHOUT_PYTHON();
+  const auto python = idle_python(*some_python());
+  ASSERT_TRUE(python);
+  const std::string folder = testing::TempDir() + "hang_sidecar_" + std::to_string(getpid());
+  const auto taken = run_command({HANG_BINARY, "snapshot", std::to_string(python->pid()), "--core", "-o", folder});
+  ASSERT_EQ(taken.exit_code, 0) << taken.err;
+  ASSERT_EQ(mkfifo((folder + "/core.hang.json").c_str(), 0600), 0);
+  const auto result = run_command({HANG_BINARY, "classify", "--core", folder + "/core", "-v"});
+  EXPECT_THAT(result.out, HasSubstr("core.hang.json is not a regular file"));
+  std::filesystem::remove_all(folder);
+}
+
+TEST(BadInput, ASnapshotWhereOneIsAlready) {
+  SKIP_WITHOUT_PYTHON();
+  const auto python = idle_python(*some_python());
+  ASSERT_TRUE(python);
+  const std::string folder = testing::TempDir() + "hang_twice_" + std::to_string(getpid());
+  const auto take = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{HANG_BINARY, "snapshot", std::to_string(python->pid()), "-o", folder};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_command(words);
+  };
+  EXPECT_EQ(take({"--core"}).exit_code, 0);
+  const auto before = std::filesystem::last_write_time(folder + "/facts.json");
+  expect_refusal(take({}), "snapshot.json is there already");
+  EXPECT_EQ(std::filesystem::last_write_time(folder + "/facts.json"), before);
+  std::filesystem::remove_all(folder);
+}
+
+// What the kernel knew of a process is for those who may read its core.
+TEST(BadInput, ASidecarIsAsPrivateAsItsCore) {
+  const std::string core = testing::TempDir() + "hang_helper_" + std::to_string(getpid());
+  std::ofstream(core + ".hang.json") << "of an earlier core, for all to read";
+  const auto result = run_command({"sh", "-c",
+                                   std::string("umask 0; exec " HANG_BINARY " core-helper ") +
+                                       std::to_string(getpid()) + " -o " + core + " < /dev/null"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  for (const auto& path : {core, core + ".hang.json"}) {
+    EXPECT_EQ(std::filesystem::status(path).permissions(), static_cast<std::filesystem::perms>(0600)) << path;
+    std::filesystem::remove(path);
+  }
 }
 
 TEST(BadInput, CoresThatAreNone) {
