@@ -13,35 +13,51 @@
 namespace hang::batch {
 namespace {
 
-// The rows of an earlier run that still say the truth: the same file, as large and as old as it was.
+// The rows of an earlier run that still say the truth: of the same file, as large and as old as it was, read in the
+// same way. What had no verdict may have one now: there is more time, more memory, another mode of the file.
 Result<Rows> kept_rows(const Options& options, const std::vector<Item>& items) {
   Rows before, kept;
   if (options.results.empty() || access(options.results.c_str(), F_OK) != 0) return kept;
   if (auto read = read_rows(options.results, before); !read) return read.error();
   for (const auto& item : items)
-    if (const auto row = before.find(item.path); row != before.end() && row->second.item == item) kept.insert(*row);
+    if (const auto row = before.find(item.path);
+        row != before.end() && row->second.item == item && row->second.status == Status::classified)
+      kept.insert(*row);
   return kept;
 }
 
+Row refused_row(const Item& item, const std::string& reason) {
+  Row row;
+  row.item = item;
+  row.error = reason;
+  return row;
+}
+
 Result<Rows> classify_rows(const Options& options, const IsItem& is_item, const Classify& classify) {
-  const auto items = work_list(options.paths, options.shard, is_item, options.items);
+  auto [items, refused, empty] = work_list(options.paths, options.shard, is_item, options.items);
+  for (const auto& folder : empty) options.note(folder + ": nothing to classify in it");
+  for (auto& item : items) item.key = options.key_of(item);
   auto rows = kept_rows(options, items);
   if (!rows) return rows;
   std::vector<Item> left;
-  for (const auto& item : items)
+  for (const auto& item : items) {
+    if (const auto found = refused.find(item.path); found != refused.end())
+      rows->insert_or_assign(item.path, refused_row(item, found->second));
     if (!rows->contains(item.path)) left.push_back(item);
+  }
   Journal journal;
   if (!options.results.empty())
     if (auto open = journal.open(options.results); !open) return open.error();
   Progress progress(options.progress, items.size(), rows->size());
   Result<void> written;
-  auto done = classify_all(left, options.limits, classify, [&](Row row) {
+  const auto keep = [&](Row row) {
     if (!options.results.empty()) written = journal.append(row);
     progress.step();
     const auto path = row.item.path;
     rows->insert_or_assign(path, std::move(row));
     return written.ok();
-  });
+  };
+  auto done = classify_all(left, options.limits, classify, keep, [&](const Running& now) { progress.wait(now); });
   if (!done) return done.error();
   if (!written) return written.error();
   return rows;
@@ -49,8 +65,11 @@ Result<Rows> classify_rows(const Options& options, const IsItem& is_item, const 
 
 Result<Rows> merge_rows(const Options& options) {
   Rows rows;
-  for (const auto& path : options.paths)
-    if (auto read = read_rows(path, rows); !read) return read.error();
+  for (const auto& path : options.paths) {
+    const auto cut_off = read_rows(path, rows);
+    if (!cut_off) return cut_off.error();
+    if (*cut_off > 0) options.note(fmt::format("{}: {} line not understood, it was cut off", path, *cut_off));
+  }
   return rows;
 }
 
@@ -65,6 +84,9 @@ Result<void> write_page(const std::string& path, const std::string& html) {
 }  // namespace
 
 Result<Rows> run(const Options& options, const IsItem& is_item, const Classify& classify) {
+  // Both get their places by a new file that is renamed, and that would be the end of a device.
+  for (const auto* path : {&options.results, &options.database})
+    if (auto usable = path->empty() ? Result<void>() : check_output(*path); !usable) return usable.error();
   auto rows = options.merge ? merge_rows(options) : classify_rows(options, is_item, classify);
   if (!rows) return rows;
   // Workers finish in any order; the result is the same whatever the order was.

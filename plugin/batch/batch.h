@@ -1,6 +1,8 @@
 // Batch: a directory of hangs becomes a table of causes.
 #pragma once
 
+#include <functional>
+
 #include "batch/groups.h"
 #include "batch/work_list.h"
 #include "batch/workers.h"
@@ -16,6 +18,11 @@ struct Options {
   std::string results;         // JSON Lines, resumed if they are there; "" = not kept
   std::string database, page;  // "" = not written
   bool progress = false;
+  // What else than an item's file decides its row: options, versions, files beside it. Of two runs in which it differs,
+  // the second one reads the item again.
+  std::function<std::string(const Item& item)> key_of = [](const Item&) { return std::string(); };
+  // Is told what is no error, and still nobody should miss: one line without its end.
+  std::function<void(const std::string& text)> note = [](const std::string&) {};
 };
 
 // Errors: `io`, `usage`. The rows are complete then, or the results say how far it came.

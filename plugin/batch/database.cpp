@@ -5,31 +5,36 @@
 #include <memory>
 #include <sqlite3.h>
 
+#include "batch/groups.h"
+
 namespace hang::batch {
 namespace {
 
 constexpr const char* kSchema = R"sql(
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 CREATE TABLE results (
   path TEXT PRIMARY KEY,     -- as it was named
   size INTEGER NOT NULL,     -- bytes
   mtime TEXT NOT NULL,       -- UTC, ISO 8601
   status TEXT NOT NULL,      -- classified, unreadable, crashed, timeout
   error TEXT,                -- why there is no verdict
+  reason TEXT,               -- the same without the path and numbers: equal for equal reasons
   id TEXT,                   -- S1, L1, ...; NULL = undetermined or no verdict
   shape TEXT,                -- gil-hostage-signal-drop, ...
   confidence TEXT,           -- certain, likely, possible
   ctrl_c TEXT,               -- yes, partly, no, unknown
   blame TEXT,                -- function, file:line
+  also_blamed TEXT,          -- the lines after it, one per line
   python TEXT,               -- 3.13.0
   signature TEXT,            -- equal for equal causes
-  summary TEXT
+  summary TEXT,
+  key TEXT                   -- what else decided the row
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX results_signature ON results (signature);
 CREATE VIEW causes AS
-  SELECT count(*) AS count, id, coalesce(shape, status) AS shape, ctrl_c, blame,
+  SELECT count(*) AS count, id, coalesce(shape, status) AS shape, ctrl_c, blame, also_blamed, reason,
          min(mtime) AS first, max(mtime) AS last, min(path) AS example, signature
-  FROM results GROUP BY status, id, signature ORDER BY count(*) DESC, min(path);
+  FROM results GROUP BY status, id, signature, reason ORDER BY count(*) DESC, min(path);
 )sql";
 
 struct CloseDatabase {
@@ -56,8 +61,8 @@ void bind(sqlite3_stmt* statement, int at, const std::string& text) {
 
 Result<void> insert_all(sqlite3* database, const std::string& path, const Rows& rows) {
   sqlite3_stmt* prepared = nullptr;
-  if (sqlite3_prepare_v2(database, "INSERT INTO results VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", -1, &prepared, nullptr) !=
-      SQLITE_OK)
+  if (sqlite3_prepare_v2(database, "INSERT INTO results VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", -1, &prepared,
+                         nullptr) != SQLITE_OK)
     return failure(path, database);
   const Statement statement(prepared);
   for (const auto& [name, row] : rows) {
@@ -66,9 +71,11 @@ Result<void> insert_all(sqlite3* database, const std::string& path, const Rows& 
     sqlite3_bind_int64(prepared, 2, static_cast<sqlite3_int64>(row.item.size));
     bind(prepared, 3, time_of(row.item.mtime_ns));
     bind(prepared, 4, name_of(row.status));
+    const auto reason = kind_of_reason(row);
+    const auto also = fmt::format("{}", fmt::join(row.also_blamed, "\n"));
     int at = 5;
-    for (const auto* text : {&row.error, &row.id, &row.shape, &row.confidence, &row.ctrl_c, &row.blame, &row.python,
-                             &row.signature, &row.summary})
+    for (const auto* text : {&row.error, &reason, &row.id, &row.shape, &row.confidence, &row.ctrl_c, &row.blame, &also,
+                             &row.python, &row.signature, &row.summary, &row.item.key})
       bind(prepared, at++, *text);
     if (sqlite3_step(prepared) != SQLITE_DONE) return failure(path, database);
   }

@@ -12,8 +12,12 @@ namespace hang::batch {
 using Rows = std::map<std::string, Row>;  // by path
 
 // Adds the rows of a file; a later row of a path takes the place of an earlier one. A last line that was cut off is no
-// error. Errors: `io`; `inconsistent` with its number for any other line that is no row.
-Result<void> read_rows(const std::string& path, Rows& rows);
+// error; returns how many there were (0 or 1). Errors: `io`, also for what is no regular file; `inconsistent` with its
+// number for any other line that is no row.
+Result<std::size_t> read_rows(const std::string& path, Rows& rows);
+
+// Fails if what is there would not be replaced by a file: a device, a FIFO, a folder. Errors: `io`.
+Result<void> check_output(const std::string& path);
 
 class Journal {
  public:

@@ -58,6 +58,7 @@ std::string row_html(const Group& group, std::size_t most) {
   const auto share = most == 0 ? 0 : 100 * group.count / most;
   std::string what =
       group.reason.empty() ? fmt::format("<code>{}</code>", escaped(group.blame)) : escaped(group.reason);
+  if (!group.difference.empty()) what += fmt::format(" + <code>{}</code>", escaped(group.difference));
   if (!group.summary.empty())
     what += fmt::format("<details><summary>what was seen</summary>{}</details>", escaped(group.summary));
   return fmt::format(

@@ -38,6 +38,7 @@ std::string to_line(const Row& row) {
   ordered_json line{{"path", row.item.path},
                     {"size", row.item.size},
                     {"mtime_ns", row.item.mtime_ns},
+                    {"key", row.item.key},
                     {"status", name_of(row.status)}};
   if (row.status != Status::classified) {
     line["error"] = row.error;
@@ -47,6 +48,7 @@ std::string to_line(const Row& row) {
     line["confidence"] = row.confidence;
     line["ctrl_c"] = row.ctrl_c;
     line["blame"] = row.blame;
+    line["also_blamed"] = row.also_blamed;
     line["python"] = row.python;
     line["signature"] = row.signature;
     line["summary"] = row.summary;
@@ -64,6 +66,7 @@ Result<Row> from_line(const std::string& line) {
   row.item.size = json.value("size", ordered_json(0)).is_number_unsigned() ? json["size"].get<std::uint64_t>() : 0;
   if (const auto at = json.find("mtime_ns"); at != json.end() && at->is_number_integer())
     row.item.mtime_ns = at->get<std::int64_t>();
+  row.item.key = text_of(json, "key");
   const auto status = text_of(json, "status");
   for (const auto& [value, name] : kNames)
     if (status == name) row.status = value;
@@ -73,6 +76,9 @@ Result<Row> from_line(const std::string& line) {
   row.confidence = text_of(json, "confidence");
   row.ctrl_c = text_of(json, "ctrl_c");
   row.blame = text_of(json, "blame");
+  if (const auto also = json.find("also_blamed"); also != json.end() && also->is_array())
+    for (const auto& line_of : *also)
+      if (line_of.is_string()) row.also_blamed.push_back(line_of.get<std::string>());
   row.python = text_of(json, "python");
   row.signature = text_of(json, "signature");
   row.summary = text_of(json, "summary");
@@ -94,8 +100,15 @@ Result<Row> row_of_report(const Item& item, const std::string& report) {
   row.signature = text_of(*verdict, "signature");
   if (const auto answer = verdict->find("ctrl_c"); answer != verdict->end() && answer->is_object())
     row.ctrl_c = text_of(*answer, "answer");
-  if (const auto blame = verdict->find("blame"); blame != verdict->end() && blame->is_array() && !blame->empty())
-    row.blame = text_of(blame->front(), "frame");
+  if (const auto blame = verdict->find("blame"); blame != verdict->end() && blame->is_array()) {
+    for (std::size_t i = 0; i < blame->size() && i <= kMostBlamed; ++i) {
+      auto frame = text_of((*blame)[i], "frame");
+      if (i == 0)
+        row.blame = std::move(frame);
+      else
+        row.also_blamed.push_back(std::move(frame));
+    }
+  }
   if (const auto target = json.find("target"); target != json.end() && target->is_object())
     row.python = text_of(*target, "python");
   return row;

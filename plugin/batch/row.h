@@ -1,6 +1,7 @@
 // Row: the answer for one item of a batch, as one line of JSON.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -15,6 +16,7 @@ struct Item {
   std::string path;
   std::uint64_t size = 0;     // bytes; of a folder, those of what is classified in it
   std::int64_t mtime_ns = 0;  // since the epoch
+  std::string key{};          // stands for all else that decides the row; see Options::key_of
   bool operator==(const Item&) const = default;
 };
 
@@ -25,12 +27,15 @@ enum class Status {
   timeout
 };
 
+inline constexpr std::size_t kMostBlamed = 16;
+
 struct Row {
   Item item;
   Status status = Status::unreadable;
   std::string error;                                              // "" if classified
   std::string id, shape, confidence, ctrl_c, summary, signature;  // of the verdict; id "" = undetermined
   std::string blame;                                              // the first blamed line; "" if none
+  std::vector<std::string> also_blamed;                           // the lines after it, kMostBlamed of them
   std::string python;                                             // "3.13.0"
 };
 

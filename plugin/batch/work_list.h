@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,10 +19,17 @@ struct Shard {
 // Says of a folder whether it is one item (a snapshot) and not a folder of items.
 using IsItem = std::function<bool(const std::string& folder)>;
 
-// Files and snapshots below `paths`, sorted by path, each once; sidecars and hang's own results are left out. What does
-// not exist becomes an item of size 0, so that it gets a row.
-// `given` are items already; one of them stands for whatever has its path.
-std::vector<Item> work_list(const std::vector<std::string>& paths, const Shard& shard, const IsItem& is_item,
-                            std::vector<Item> given = {});
+struct WorkList {
+  std::vector<Item> items;                     // sorted by path
+  std::map<std::string, std::string> refused;  // those of the items that need no reader to say why: path, reason
+  std::vector<std::string> empty;              // folders that were named and have nothing in them
+};
+
+// Files and snapshots below `paths`; sidecars and hang's own results are left out, and so are sockets, FIFOs and
+// devices that were not named. A file that is reached by several names is there once, by the first of them. What does
+// not exist or is no file becomes an item all the same, so that it gets a row, and so do folders that cannot be read.
+// `given` are items already; one of them stands for whatever is the same file.
+WorkList work_list(const std::vector<std::string>& paths, const Shard& shard, const IsItem& is_item,
+                   const std::vector<Item>& given = {});
 
 }  // namespace hang::batch

@@ -99,7 +99,8 @@ class Pool {
     for (auto& worker : workers_) end(worker);
   }
 
-  Result<void> run(const std::function<bool(Row row)>& done);
+  Result<void> run(const std::function<bool(Row row)>& done,
+                   const std::function<void(const Running& running)>& waiting);
 
  private:
   struct Worker {
@@ -107,13 +108,14 @@ class Pool {
     int fd = -1;
     unsigned served = 0;
     std::optional<std::uint32_t> busy;  // index of the item
-    Clock::time_point deadline;
+    Clock::time_point began, deadline;
   };
 
   Result<void> start(Worker& worker);
   void end(Worker& worker) const;
   Result<void> feed(Worker& worker);
   [[nodiscard]] int wait_ms() const;
+  [[nodiscard]] Running running() const;
   std::optional<Row> take(Worker& worker);
   std::string how_it_ended(Worker& worker) const;
 
@@ -142,7 +144,7 @@ Result<void> Pool::start(Worker& worker) {
     serve(pair[1], items_, limits_, classify_);
   }
   close(pair[1]);
-  worker = {pid, pair[0], 0, std::nullopt, {}};
+  worker = {pid, pair[0], 0, std::nullopt, {}, {}};
   return {};
 }
 
@@ -163,7 +165,8 @@ Result<void> Pool::feed(Worker& worker) {
   if (worker.pid < 0)
     if (auto made = start(worker); !made) return made;
   worker.busy = next_++;
-  worker.deadline = Clock::now() + limits_.timeout;
+  worker.began = Clock::now();
+  worker.deadline = worker.began + limits_.timeout;
   ++worker.served;
   // One that is gone already is noticed where its answer is read.
   (void)send_fully(worker.fd, &*worker.busy, sizeof *worker.busy);
@@ -216,7 +219,18 @@ int Pool::wait_ms() const {
   return static_cast<int>(std::max<std::int64_t>(left, 0)) + 1;
 }
 
-Result<void> Pool::run(const std::function<bool(Row row)>& done) {
+Running Pool::running() const {
+  Running running;
+  for (const auto& worker : workers_) {
+    if (!worker.busy) continue;
+    ++running.items;
+    running.seconds = std::max(running.seconds, std::chrono::duration<double>(Clock::now() - worker.began).count());
+  }
+  return running;
+}
+
+Result<void> Pool::run(const std::function<bool(Row row)>& done,
+                       const std::function<void(const Running& running)>& waiting) {
   workers_.resize(std::min<std::size_t>(std::max(limits_.jobs, 1U), items_.size()));
   for (;;) {
     std::vector<pollfd> fds;
@@ -225,7 +239,7 @@ Result<void> Pool::run(const std::function<bool(Row row)>& done) {
       if (worker.busy) fds.push_back({worker.fd, POLLIN, 0});
     }
     if (fds.empty()) return {};
-    poll(fds.data(), fds.size(), wait_ms());
+    if (poll(fds.data(), fds.size(), wait_ms()) == 0) waiting(running());
     for (auto& worker : workers_) {
       if (!worker.busy) continue;
       auto row = take(worker);
@@ -237,8 +251,9 @@ Result<void> Pool::run(const std::function<bool(Row row)>& done) {
 }  // namespace
 
 Result<void> classify_all(const std::vector<Item>& items, const Limits& limits, const Classify& classify,
-                          const std::function<bool(Row row)>& done) {
-  return Pool(items, limits, classify).run(done);
+                          const std::function<bool(Row row)>& done,
+                          const std::function<void(const Running& running)>& waiting) {
+  return Pool(items, limits, classify).run(done, waiting);
 }
 
 }  // namespace hang::batch

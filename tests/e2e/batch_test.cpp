@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <iterator>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,7 +43,7 @@ class BatchRun : public testing::Test {
     ASSERT_EQ(saved.exit_code, 0) << saved.err;
     for (int i = 0; i < kCopies; ++i) fs::copy(facts, folder_ / "in" / ("facts-" + std::to_string(i) + ".json"));
     std::ofstream(folder_ / "in/more/garbage") << "garbage";
-    std::ofstream(folder_ / "in/more/empty");
+    std::ofstream(folder_ / "in/more/empty") << "";
     std::ofstream(folder_ / "in/more/cut.json") << text_of(facts).substr(0, 500);
   }
   void TearDown() override { fs::remove_all(folder_); }
@@ -107,11 +108,71 @@ TEST_F(BatchRun, FourShardsMergedAreTheWhole) {
   EXPECT_EQ(text_of(in("merged.html")), text_of(in("whole.html")));
 }
 
+TEST_F(BatchRun, WhatWasReadInAnotherWayIsReadAgain) {
+  const auto same_as_fresh = [&](const std::vector<std::string>& words) {
+    for (const char* name : {"r.jsonl", "fresh.jsonl"}) {
+      auto all = words;
+      all.insert(all.end(), {in("in"), "-o", in(name)});
+      batch(all);
+    }
+    auto fresh = text_of(in("fresh.jsonl"));
+    EXPECT_EQ(text_of(in("r.jsonl")), fresh);
+    fs::remove(in("fresh.jsonl"));
+    return fresh;
+  };
+  const auto plain = same_as_fresh({});
+  const auto rooted = same_as_fresh({"--sysroot", in("root")});
+  EXPECT_NE(rooted, plain) << "the rows say that they are of another root";
+  std::ofstream(in("in/facts-0.json.hang.json")) << "{}";
+  EXPECT_NE(same_as_fresh({"--sysroot", in("root")}), rooted) << "and of another sidecar";
+}
+
+TEST_F(BatchRun, WhatIsLostIsSaid) {
+  fs::create_directories(in("in/locked"));
+  fs::create_directories(in("empty"));
+  fs::copy(in("facts.json"), in("in/locked/facts.json"));
+  fs::permissions(folder_, fs::perms::all);
+  fs::permissions(in("in/locked"), fs::perms::none);
+  // A copy that user 65534 can reach, wherever the build directory is.
+  fs::copy_file(HANG_BINARY, in("hang"));
+  std::vector<std::string> words{in("hang"), "batch", in("in/locked"), in("empty"), "--format", "json"};
+  if (geteuid() == 0) {
+    if (find_program("setpriv").empty()) GTEST_SKIP() << "no setpriv in PATH";
+    words.insert(words.begin(), {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"});
+  }
+  const auto result = run_command(words);
+  fs::permissions(in("in/locked"), fs::perms::all);
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_THAT(result.out, HasSubstr(R"("status":"unreadable","error":"cannot be searched: Permission denied")"));
+  EXPECT_EQ(result.err, "hang: " + in("empty") + ": nothing to classify in it\n");
+}
+
+TEST_F(BatchRun, ATaskOfSlurmThatIsSubmittedAgainDoesItsPart) {
+  fs::create_directories(in("parts"));
+  const auto task = [&](const std::string& environment) {
+    return run_command({"bash", "-c",
+                        "cd " + folder_.string() + " && PATH=" + fs::path(HANG_BINARY).parent_path().string() +
+                            ":$PATH " + environment + " bash " HANG_SBATCH " in"});
+  };
+  for (const char* id : {"1", "2", "3", "4"})
+    EXPECT_EQ(task(std::string("SLURM_ARRAY_TASK_COUNT=4 SLURM_ARRAY_TASK_ID=") + id).exit_code, 0);
+  const auto third = text_of(in("parts/3.jsonl"));
+  EXPECT_NE(third, "");
+  fs::remove(in("parts/3.jsonl"));
+  EXPECT_EQ(task("SLURM_ARRAY_TASK_COUNT=1 SLURM_ARRAY_TASK_ID=3").exit_code, 0);
+  EXPECT_EQ(text_of(in("parts/3.jsonl")), third);
+}
+
 TEST_F(BatchRun, WhatMakesNoSenseIsRefused) {
+  ASSERT_EQ(mkfifo(in("fifo").c_str(), 0600), 0);
   for (const auto& words : std::vector<std::vector<std::string>>{{},
                                                                  {in("in"), "--shard", "5/4"},
                                                                  {in("in"), "--shard", "x"},
                                                                  {in("in"), "-o", "/nowhere/r.jsonl"},
+                                                                 {in("in"), "-o", "/dev/full"},
+                                                                 {in("in"), "-o", in("fifo")},
+                                                                 {"--merge", in("fifo")},
+                                                                 {"--merge", "/dev/zero"},
                                                                  {"--merge", in("nothing.jsonl")}}) {
     const auto result = batch(words);
     EXPECT_EQ(result.exit_code, 2);

@@ -5,11 +5,14 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <map>
+#include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 #include "batch/batch.h"
 #include "commands/file_kind.h"
+#include "commands/files.h"
 #include "hosts/cli/stored_core.h"
 #include "hosts/coredumps/records.h"
 
@@ -122,6 +125,32 @@ batch::Row classify_record(const batch::Item& item, const coredumps::Record& rec
   return row;
 }
 
+// What a file is known by: its size and time. Nothing of one that is not there.
+std::string stamp_of(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) return {};
+  return fmt::format("{}@{}.{:09}", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+}
+
+// FNV-1a, as for signatures: it is stored.
+std::string hash_of(const std::string& text) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const unsigned char c : text) hash = (hash ^ c) * 0x100000001b3;
+  return fmt::format("{:016x}", hash);
+}
+
+// All that decides a verdict besides the item's own file. Of a record the journal is the sidecar, and does not change.
+std::string key_of(const batch::Item& item, bool record, const Arguments& arguments, const std::string& version) {
+  std::string beside = record ? "journal" : "";
+  if (!record) {
+    const auto sidecar = commands::sidecar_of(item.path);
+    beside = commands::is_snapshot(item.path) ? stamp_of(item.path + "/" + commands::kFactsName)
+             : sidecar                        ? stamp_of(*sidecar)
+                                              : "";
+  }
+  return hash_of(version + "|" + arguments.core.sysroot + "|" + beside);
+}
+
 bool is_snapshot(const std::string& folder) {
   std::error_code error;
   return std::filesystem::is_regular_file(folder + "/snapshot.json", error);
@@ -136,6 +165,12 @@ commands::Output run_batch(const Arguments& arguments, const commands::Host& hos
   const auto records = records_of(arguments);
   if (!records) return failed(records.error());
   options->items = items_of(*records);
+  const auto version = commands::run({"--version"}, host).out;
+  options->key_of = [&](const batch::Item& item) {
+    return key_of(item, records->contains(item.path), arguments, version);
+  };
+  std::string notes;
+  options->note = [&](const std::string& text) { notes += "hang: " + text + "\n"; };
   auto rows = batch::run(*options, is_snapshot, [&](const batch::Item& item) {
     const auto record = records->find(item.path);
     return record == records->end() ? classify(item, item.path, arguments, host)
@@ -143,11 +178,14 @@ commands::Output run_batch(const Arguments& arguments, const commands::Host& hos
   });
   if (!rows) return failed(rows.error());
   commands::Output output;
+  output.err = std::move(notes);
   output.exit_code = batch::exit_code_of(*rows);
   if (arguments.format == commands::Format::json) {
     for (const auto& [path, row] : *rows) output.out += batch::to_line(row) + "\n";
   } else {
-    output.out = batch::table_text(batch::groups_of(*rows), host.style.width);
+    // What is no terminal has no width.
+    const auto width = isatty(STDOUT_FILENO) != 0 ? host.style.width : 0;
+    output.out = batch::table_text(batch::groups_of(*rows), width);
   }
   return output;
 }
