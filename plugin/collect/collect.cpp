@@ -201,7 +201,6 @@ Result<void> Collector::read_kernel(Snapshot& snapshot) {
   if (!target_.local()) {
     threads_from_registers(target_, snapshot);
     describe_process(target_, snapshot);
-    if (options_.sidecar != nullptr) add_sidecar(*options_.sidecar, snapshot);
     return {};
   }
   if (auto done = kernel::read_process(target_.pid(), snapshot); !done) return done.error();
@@ -215,7 +214,11 @@ Result<void> Collector::read_kernel(Snapshot& snapshot) {
 Result<void> Collector::read_both(Snapshot& snapshot) {
   if (!target_.local()) {
     if (auto done = read_kernel(snapshot); !done) return done;
-    return python_->read(snapshot);
+    if (auto done = python_->read(snapshot); !done) return done;
+    if (options_.sidecar != nullptr) add_sidecar(*options_.sidecar, target_, snapshot);
+    number_threads(target_, snapshot);
+    translate_threads(snapshot);
+    return {};
   }
   Snapshot kernel;
   auto reading = std::async(std::launch::async, [&] { return read_kernel(kernel); });

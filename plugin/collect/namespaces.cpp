@@ -1,6 +1,8 @@
 #include "collect/namespaces.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 namespace hang::collect {
 
@@ -26,6 +28,28 @@ std::uint64_t thread_here(const Snapshot& snapshot, std::uint64_t tid) {
   const auto found = std::find_if(snapshot.threads.begin(), snapshot.threads.end(),
                                   [&](const auto& thread) { return thread.ns_tid == tid; });
   return found == snapshot.threads.end() ? 0 : found->tid;
+}
+
+// PyThreadState.thread_id is pthread_self(), which is the thread's fs_base (glibc, THREAD_SELF of
+// sysdeps/x86_64/nptl/tls.h; musl too); native_thread_id is the number that the thread has in its own namespace.
+void number_threads(Target& target, Snapshot& snapshot) {
+  auto threads = target.threads();
+  if (!threads || !snapshot.python) return;
+  std::map<std::uint64_t, std::uint64_t> thread_at;
+  for (const auto& thread : *threads)
+    if (thread.thread_pointer) thread_at.emplace(*thread.thread_pointer, thread.tid);
+  std::map<std::uint64_t, std::set<std::uint64_t>> names;  // that thread states have for each thread
+  for (const auto& state : snapshot.python->thread_states)
+    if (const auto found = thread_at.find(state.thread_id); found != thread_at.end() && state.tid != 0)
+      names[found->second].insert(state.tid);
+  // A state that outlived its thread may have what another thread has now. One that is right somewhere proves that
+  // there is no namespace.
+  const auto right = [](const auto& name) { return name.second.count(name.first) != 0; };
+  if (std::any_of(names.begin(), names.end(), right)) return;
+  for (auto& thread : snapshot.threads)
+    if (const auto found = names.find(thread.tid);
+        thread.ns_tid == 0 && found != names.end() && found->second.size() == 1)
+      thread.ns_tid = *found->second.begin();
 }
 
 void translate_threads(Snapshot& snapshot) {

@@ -97,7 +97,10 @@ Error unsupported(std::string_view what, const Module& module) {
 Error not_python(Target& target, const std::vector<Module>& modules) {
   const std::string name = modules.empty() ? "" : fmt::format(" ({})", base_name(modules.front().path));
   const std::string who = target.kind() == TargetKind::core ? "the core" : fmt::format("process {}", target.pid());
-  return Error{ErrorKind::not_python, fmt::format("{}{} has no CPython runtime", who, name)};
+  // Up to 3.12 nothing in the memory says that it is a CPython: symbols do, and they are in the files.
+  const std::string missing = target.missing_files();
+  return Error{ErrorKind::not_python, fmt::format("{}{} has no CPython runtime{}{}", who, name,
+                                                  missing.empty() ? "" : " in what is here of it; ", missing)};
 }
 
 // "2.7.18" off the front of a text, "" if it does not begin like a version of CPython.

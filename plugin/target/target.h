@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -39,6 +40,8 @@ struct TargetThread {
   std::optional<ThreadRegisters> registers;
   // Masks, bit n-1 = signal n; present only where the host has no /proc to ask, and knows.
   std::optional<std::uint64_t> blocked_signals{}, pending_signals{};
+  // fs_base: what pthread_self() gives in the thread. Present only in cores of debuggers and the kernel.
+  std::optional<std::uint64_t> thread_pointer{};
 };
 
 // What a core's notes say of its process.
@@ -120,6 +123,12 @@ class Target {
   virtual TargetProcess process() { return {}; }
   // What is missing or wrong about the target as a whole (a truncated core, files that are not those it ran with).
   virtual std::vector<TargetFlaw> flaws() { return {}; }
+  // Of the files that it had mapped, those that are not here, and how to name them, as the end of a sentence; "" if all
+  // are.
+  virtual std::string missing_files() { return {}; }
+  // From now on threads have the numbers that `numbers` gives them for those that they have here. Of a core of a
+  // process in a pid namespace, the notes of which have that namespace's numbers.
+  virtual void renumber_threads(const std::map<std::uint64_t, std::uint64_t>& /*numbers*/) {}
 
   [[nodiscard]] virtual std::uint64_t stop_id() const = 0;
 };

@@ -157,20 +157,21 @@ void Finder::choose(Module& module, bool executable) {
     return core_->read(address + module.load_bias.raw(), out) == out.size();
   };
   wanted_id_ = build_id_of_head(head_, read);
-  bool other = false;
+  MissingFile missing{module.path, wanted_id_.value_or(""), "", "", executable};
   for (const std::string& path : candidates(module, executable)) {
     const Candidate candidate(path);
     if (!candidate.usable()) continue;
     const Match match = compare(candidate, module);
     if (match == Match::other) {
-      other = true;
+      if (missing.other.empty()) missing.other_id = candidate.build_id().value_or("");
+      if (missing.other.empty()) missing.other = path;
       continue;
     }
     module.open_path = path;
     if (match == Match::unproven) found_.unproven.push_back(module.path);
     return;
   }
-  (other ? found_.foreign : found_.absent).push_back(module.path);
+  found_.missing.push_back(std::move(missing));
 }
 
 // A core that was written without the first pages of files (bit 4 of coredump_filter): the program headers are those of

@@ -10,11 +10,19 @@
 
 namespace hang::core {
 
+// A file that was mapped and is not here.
+struct MissingFile {
+  std::string path;
+  std::string build_id;     // of what was mapped; "" if the core does not tell
+  std::string other;        // a file here that has its name and is another; "" if there is none
+  std::string other_id;     // the build id of that
+  bool executable = false;  // it is what the process ran, and not a library
+};
+
 struct CoreModules {
   // The executable first. open_path is empty where no file here is known to be the one that was mapped.
   std::vector<Module> modules;
-  std::vector<std::string> foreign;   // files that are here under that name, but are others
-  std::vector<std::string> absent;    // not here under any name
+  std::vector<MissingFile> missing;
   std::vector<std::string> unproven;  // taken by their layout: the core does not have their build ids
 };
 

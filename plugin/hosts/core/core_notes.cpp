@@ -105,6 +105,9 @@ void NoteReader::take_status(const Note& note) {
   TargetThread thread;
   thread.tid = static_cast<std::uint64_t>(static_cast<std::uint32_t>(status->pr_pid));
   thread.registers = registers_of(*status);
+  user_regs_struct regs{};
+  std::memcpy(&regs, &status->pr_reg, sizeof regs);
+  if (regs.fs_base != 0) thread.thread_pointer = regs.fs_base;
   // gdb and others leave zero there, which says nothing.
   if (notes_->by_kernel || status->pr_sighold != 0) thread.blocked_signals = status->pr_sighold;
   if (notes_->by_kernel || status->pr_sigpend != 0) thread.pending_signals = status->pr_sigpend;

@@ -14,7 +14,7 @@ struct CoreOptions {
   std::string executable;  // "" = by the name that the core has for it
   std::string sysroot;     // where the files of the core's process lie; "" = this machine's root
   // How those two are named, for messages.
-  std::string naming = "--exe or --sysroot";
+  std::string naming = "--exe (for the executable) or --sysroot";
 };
 
 // Errors: `io`, with the reason why the file is no usable core.

@@ -66,6 +66,19 @@ user_regs_struct registers_of(std::string_view text) {
   return regs;
 }
 
+// The last number of the line "NSpid:": what the process itself calls it, as the kernel's cores do (task_pid_vnr in
+// fill_psinfo and fill_prstatus, fs/binfmt_elf.c). `own` where the kernel does not tell.
+int number_inside(const Result<std::string>& status, std::uint64_t own) {
+  constexpr std::string_view kLabel = "\nNSpid:";
+  const std::string_view text = status ? std::string_view(*status) : std::string_view();
+  const auto at = text.find(kLabel);
+  const auto line = at == text.npos ? std::string_view() : text.substr(at + 1, text.find('\n', at + 1) - at - 1);
+  const auto last = line.substr(line.find_last_of("\t :") + 1);
+  int number = 0;
+  const auto parsed = std::from_chars(last.data(), last.data() + last.size(), number);
+  return parsed.ec == std::errc() && number > 0 ? number : static_cast<int>(own);
+}
+
 class Writer {
  public:
   Writer(Target& target, int fd) : target_(&target), fd_(fd) {}
@@ -113,14 +126,14 @@ Result<void> Writer::make_notes(const std::vector<Mapping>& mappings) {
   auto threads = target_->threads();
   if (!threads) return threads.error();
   prpsinfo_t info{};
-  info.pr_pid = static_cast<int>(target_->pid());
+  info.pr_pid = number_inside(native::read_proc_file(proc("status")), target_->pid());
   append_note(notes_, NT_PRPSINFO, {reinterpret_cast<const char*>(&info), sizeof info});
   for (const TargetThread& thread : *threads) {
     auto text = native::read_proc_file(proc(fmt::format("task/{}/syscall", thread.tid)));
     if (!text && text.error().kind == ErrorKind::no_such_process) continue;  // it ended
     if (!text) return text.error();
     prstatus_t status{};
-    status.pr_pid = static_cast<int>(thread.tid);
+    status.pr_pid = number_inside(native::read_proc_file(proc(fmt::format("task/{}/status", thread.tid))), thread.tid);
     const user_regs_struct regs = registers_of(*text);
     std::memcpy(&status.pr_reg, &regs, sizeof regs);
     append_note(notes_, NT_PRSTATUS, {reinterpret_cast<const char*>(&status), sizeof status});

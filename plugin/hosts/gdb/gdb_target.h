@@ -37,6 +37,7 @@ class GdbTarget : public Target {
   Result<std::vector<StackFrame>> native_stack(std::uint64_t tid) override;
   TargetProcess process() override { return in_core() ? here_->process() : TargetProcess{}; }
   std::vector<TargetFlaw> flaws() override;
+  std::string missing_files() override { return here_ != nullptr ? here_->missing_files() : ""; }
 
  private:
   GdbTarget(Debugger& debugger, TargetKind kind);

@@ -3,10 +3,17 @@
 #include "hosts/core/core_target.h"
 
 #include <algorithm>
+#include <csignal>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <iterator>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "core_builder.h"
+#include "cpython/runtime.h"
+#include "hosts/core/core_writer.h"
 
 namespace hang::core {
 namespace {
@@ -104,6 +111,47 @@ TEST(CoreTarget, AbsentFilesAreNamed) {
   EXPECT_THAT(target->flaws()[0].why, testing::HasSubstr("not here"));
 }
 
+TEST(CoreTarget, WithoutTheFilesThatHaveCPythonItIsSaidWhichAndHowToNameThem) {
+  const TemporaryFile file(library("another-build-id-..."));
+  auto builder = core_of(library("one-two-three-four-5"), "/nowhere/bin/python3.11");
+  builder.entry(kBase + 0x10);
+  const TemporaryFile core(builder.build());
+  auto target = open(core);
+  ASSERT_TRUE(target);
+  auto runtime = cpython::find_runtime(*target);
+  ASSERT_FALSE(runtime.ok());
+  EXPECT_EQ(runtime.error().kind, ErrorKind::not_python);
+  const std::string wanted = "/nowhere/bin/python3.11 (build id 6f6e652d74776f2d74687265652d666f75722d35)";
+  EXPECT_EQ(runtime.error().message,
+            "the core (python3.11) has no CPython runtime in what is here of it; " + wanted +
+                " is not here: name the right files with --exe (for the executable) or --sysroot");
+
+  target = open(core, file.path());
+  ASSERT_TRUE(target);
+  runtime = cpython::find_runtime(*target);
+  ASSERT_FALSE(runtime.ok());
+  EXPECT_THAT(runtime.error().message,
+              testing::HasSubstr(wanted + " is another build than " + file.path() + " (build id 616e6f74686572"));
+}
+
+TEST(CoreTarget, OfMissingFilesThoseThatMayHaveCPythonComeFirst) {
+  CoreBuilder builder;
+  builder.thread(71, 202);
+  for (const auto& [base, path] :
+       {std::pair(kBase, "/nowhere/liba.so"), std::pair(2 * kBase, "/nowhere/libpython3.12.so.1.0")}) {
+    builder.segments.push_back({base, library("one").substr(0, kPage), 2 * kPage, PF_R | PF_X});
+    builder.files.push_back({base, base + 2 * kPage, 0, path});
+  }
+  builder.list_files();
+  builder.entry(kBase / 2);
+  const TemporaryFile core(builder.build());
+  const auto target = open(core);
+  ASSERT_TRUE(target);
+  EXPECT_THAT(target->missing_files(),
+              testing::StartsWith("/nowhere/libpython3.12.so.1.0 (build id 6f6e65) is not here, "
+                                  "/nowhere/liba.so (build id 6f6e65) is not here: name"));
+}
+
 TEST(CoreTarget, ExecutableAndSysrootSayWhereFilesAre) {
   const TemporaryFile file(library("one-two-three-four-5"));
   auto builder = core_of(library("one-two-three-four-5"), "/nowhere/python3");
@@ -156,6 +204,112 @@ TEST(CoreTarget, CutOffIsSaid) {
   ASSERT_TRUE(target);
   ASSERT_EQ(target->flaws().size(), 1u);
   EXPECT_THAT(target->flaws()[0].why, testing::HasSubstr("100 bytes"));
+}
+
+// pause() as glibc 2.41 and later make it in a process with threads: the number is pushed, and no register keeps it
+// (nptl/cancellation.c, sysdeps/unix/sysv/linux/x86_64/syscall_cancel.S).
+asm(R"(
+  .text
+  .type hang_test_pause, @function
+hang_test_pause:
+  .cfi_startproc
+  push $34
+  .cfi_adjust_cfa_offset 8
+  call 1f
+  add $8, %rsp
+  .cfi_adjust_cfa_offset -8
+  ret
+  .cfi_endproc
+1:
+  .cfi_startproc
+  mov 8(%rsp), %rsi
+  sub $0x18, %rsp
+  .cfi_adjust_cfa_offset 24
+  call 2f
+  add $0x18, %rsp
+  .cfi_adjust_cfa_offset -24
+  ret
+  .cfi_endproc
+2:
+  .cfi_startproc
+  mov %rsi, %rax
+  mov %r11, 8(%rsp)
+  syscall
+  ret
+  .cfi_endproc
+)");
+extern "C" void hang_test_pause();
+
+// Stopped where it has just made that call.
+class Pausing {
+ public:
+  Pausing() : pid_(fork()) {
+    if (pid_ == 0) {
+      ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+      raise(SIGSTOP);
+      hang_test_pause();
+      _exit(0);
+    }
+    user_regs_struct regs{};
+    for (int status = 0; waitpid(pid_, &status, 0) == pid_ && WIFSTOPPED(status) && regs.orig_rax != SYS_pause;) {
+      ptrace(PTRACE_GETREGS, pid_, nullptr, &regs);
+      if (regs.orig_rax == SYS_pause) break;
+      ptrace(PTRACE_SYSCALL, pid_, nullptr, nullptr);
+    }
+  }
+  Pausing(const Pausing&) = delete;
+  Pausing& operator=(const Pausing&) = delete;
+  ~Pausing() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  [[nodiscard]] std::uint64_t pid() const { return static_cast<std::uint64_t>(pid_); }
+
+ private:
+  pid_t pid_;
+};
+
+// Its core with the registers of a thread that goes on with the call after a stop.
+std::string restarted(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string bytes((std::istreambuf_iterator<char>(file)), {}), head;
+  append(head, Elf64_Nhdr{5, sizeof(prstatus_t), NT_PRSTATUS});
+  const auto note = bytes.find(head);
+  if (note == bytes.npos) return "";
+  const auto regs = note + sizeof(Elf64_Nhdr) + 8 + offsetof(prstatus_t, pr_reg);
+  const std::int64_t number = SYS_restart_syscall, result = -516;  // ERESTART_RESTARTBLOCK
+  std::memcpy(bytes.data() + regs + offsetof(user_regs_struct, orig_rax), &number, sizeof number);
+  std::memcpy(bytes.data() + regs + offsetof(user_regs_struct, rax), &result, sizeof result);
+  return bytes;
+}
+
+TEST(CoreTarget, TheNumberOfARestartedCallIsOnTheStack) {
+  const Pausing process;
+  const TemporaryFile written;
+  const auto done = write_core(process.pid(), written.path());
+  ASSERT_TRUE(done.ok()) << done.error().message;
+  const TemporaryFile core(restarted(written.path()));
+  const auto target = open(core);
+  ASSERT_TRUE(target);
+  const auto threads = target->threads();
+  ASSERT_TRUE(threads.ok());
+  ASSERT_EQ(threads->size(), 1u);
+  EXPECT_EQ(threads->front().registers->syscall, SYS_pause);
+}
+
+TEST(CoreTarget, ThreadsAreFoundByTheNumbersThatTheyAreGiven) {
+  CoreBuilder builder;
+  builder.thread(3, 202);
+  const TemporaryFile core(builder.build());
+  const auto target = open(core);
+  ASSERT_TRUE(target);
+  target->renumber_threads({{3, 71}, {4, 72}});
+  const auto threads = target->threads();
+  ASSERT_TRUE(threads.ok());
+  EXPECT_EQ(threads->front().tid, 71u);
+  const auto why = [&](std::uint64_t tid) { return target->native_stack(tid).error().message; };
+  EXPECT_THAT(why(3), testing::HasSubstr("no registers of thread 3"));
+  EXPECT_THAT(why(71), testing::HasSubstr("libdw")) << "no module to walk by, but the thread is there";
 }
 
 }  // namespace

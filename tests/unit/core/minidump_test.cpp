@@ -17,8 +17,9 @@ using test::TemporaryFile;
 
 constexpr std::uint64_t kCode = 0x7f0000001000;
 
-// One thread behind `code`, which is mapped at kCode, with rax as given; and a page of memory.
-std::string minidump(const std::string& code, std::int64_t rax, std::uint16_t machine = 9) {
+// One thread behind `code`, which is mapped at kCode, with rax as given; its stack is right behind.
+std::string minidump(const std::string& code, std::int64_t rax, std::uint16_t machine = 9,
+                     const std::string& stack = "") {
   std::string streams, data;
   std::uint32_t count = 0;
   const std::uint32_t directory = 32, begin = directory + 5 * 12;
@@ -36,6 +37,8 @@ std::string minidump(const std::string& code, std::int64_t rax, std::uint16_t ma
   stream(15, misc);
   const std::uint64_t rdi = 5, rip = kCode + code.size();
   append(context, rax);
+  context.resize(0x98, '\0');
+  append(context, kCode + code.size());
   context.resize(0xb0, '\0');
   append(context, rdi);
   context.resize(0xf8, '\0');
@@ -48,11 +51,11 @@ std::string minidump(const std::string& code, std::int64_t rax, std::uint16_t ma
   append(threads, std::array<std::uint32_t, 2>{static_cast<std::uint32_t>(context.size()), context_at});
   stream(3, threads);
   stream(0x47670009, "7f0000001000-7f0000002000 r-xp 00000000 08:01 42 /nowhere/libc.so\n");
-  append(memory, std::array<std::uint64_t, 4>{1, begin + data.size() + 32, kCode, code.size()});
+  append(memory, std::array<std::uint64_t, 4>{1, begin + data.size() + 32, kCode, code.size() + stack.size()});
   stream(9, memory);
   std::string file;
   append(file, std::array<std::uint32_t, 8>{0x504d444d, 0xa793, count, directory, 0, 0, 0, 0});
-  return file + streams + data + code;
+  return file + streams + data + code + stack;
 }
 
 const std::string kFutexCall("\xb8\xca\0\0\0\x0f\x05", 7);  // mov $202, %eax; syscall
@@ -90,6 +93,21 @@ TEST(Minidump, ASystemCallIsInferredFromTheInstructionThatMadeIt) {
     EXPECT_EQ(registers->syscall, 202);
     EXPECT_EQ(registers->args[0], 5u);
   }
+}
+
+// glibc 2.41 and later, in a process with one thread: mov 0x20(%rsp), %rax; syscall
+TEST(Minidump, OrFromTheStackThatItWasLoadedFrom) {
+  const std::string call("\x48\x8b\x44\x24\x20\x0f\x05", 7);
+  std::string stack(0x20, '\0');
+  append(stack, std::uint64_t{7});
+  const auto registers = registers_of(minidump(call, -516, 9, stack));
+  ASSERT_TRUE(registers);
+  EXPECT_TRUE(registers->syscall_known);
+  EXPECT_EQ(registers->syscall, 7);
+  EXPECT_FALSE(registers_of(minidump(call, 0, 9, stack))->syscall_known) << "it has returned";
+  EXPECT_FALSE(registers_of(minidump(call, -516, 9, stack.substr(0, 0x20)))->syscall_known);
+  append(stack.replace(0x20, 8, ""), std::uint64_t{0x7f0000000000});
+  EXPECT_FALSE(registers_of(minidump(call, -516, 9, stack))->syscall_known) << "no number of a system call";
 }
 
 TEST(Minidump, AndFromNothingElse) {
