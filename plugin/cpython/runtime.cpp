@@ -103,6 +103,13 @@ Error not_python(Target& target, const std::vector<Module>& modules) {
                                                   missing.empty() ? "" : " in what is here of it; ", missing)};
 }
 
+// Constants lie in the files too: what a core does not have of them, it has not lost.
+Error with_missing_files(Target& target, Error error) {
+  const std::string missing = error.kind == ErrorKind::unreadable ? target.missing_files() : "";
+  if (!missing.empty()) error.message += "; " + missing;
+  return error;
+}
+
 // "2.7.18" off the front of a text, "" if it does not begin like a version of CPython.
 std::string leading_version(std::string_view text) {
   std::size_t end = 0;
@@ -356,7 +363,7 @@ Result<std::vector<Runtime>> find_runtimes(Target& target, const RuntimeOptions&
       first_error = runtime.error();
   }
   if (!runtimes.empty()) return runtimes;
-  if (first_error) return *first_error;
+  if (first_error) return with_missing_files(target, *first_error);
   // _PyRuntime came with 3.7.
   auto old = find_definitions(target, ordered, "Py_GetVersion");
   if (!old) return old.error();

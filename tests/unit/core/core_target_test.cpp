@@ -14,6 +14,7 @@
 #include "core_builder.h"
 #include "cpython/runtime.h"
 #include "hosts/core/core_writer.h"
+#include "support/fake_target.h"
 
 namespace hang::core {
 namespace {
@@ -132,6 +133,22 @@ TEST(CoreTarget, WithoutTheFilesThatHaveCPythonItIsSaidWhichAndHowToNameThem) {
   ASSERT_FALSE(runtime.ok());
   EXPECT_THAT(runtime.error().message,
               testing::HasSubstr(wanted + " is another build than " + file.path() + " (build id 616e6f74686572"));
+}
+
+TEST(CoreTarget, NorIsItSaidOnlyThatAConstantOfThoseFilesIsNotInTheCore) {
+  class WithoutFiles final : public test::FakeTarget {
+    std::string missing_files() override { return "/nowhere/python3.11 is not here: name it"; }
+  } target;
+  target.set_kind(TargetKind::core);
+  Module module;
+  module.path = "/nowhere/python3.11";
+  target.add_module(module);
+  target.add_symbol(module.path, "_PyRuntime", RemoteAddr(0xa0000));
+  target.add_symbol(module.path, "Py_Version", RemoteAddr(0xb0000));
+  const auto runtime = cpython::find_runtime(target);
+  ASSERT_FALSE(runtime.ok());
+  EXPECT_EQ(runtime.error().kind, ErrorKind::unreadable);
+  EXPECT_THAT(runtime.error().message, testing::EndsWith("; /nowhere/python3.11 is not here: name it"));
 }
 
 TEST(CoreTarget, OfMissingFilesThoseThatMayHaveCPythonComeFirst) {
