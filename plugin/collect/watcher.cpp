@@ -1,11 +1,13 @@
 #include "collect/watcher.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <thread>
 
 #include "collect/code_symbols.h"
 #include "kernel/kernel.h"
+#include "kernel/write_trap.h"
 
 namespace hang::collect {
 
@@ -104,14 +106,47 @@ facts::Watch Watcher::run(milliseconds interval, milliseconds most) {
   return result(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
 }
 
-// A holder of the main interpreter's GIL that was never seen to move: one endless call, or many short ones.
+bool Watcher::main_gil_is_kept() const {
+  if (gils_.empty()) return false;  // the main interpreter's GIL is the first
+  const auto& seen = gils_.front().seen;
+  return seen.reads > 0 && seen.locked_reads == seen.reads && seen.holder_changes == 0 && seen.switches == 0;
+}
+
+bool Watcher::somebody_asks() const {
+  return std::any_of(threads_.begin(), threads_.end(), [&](const auto& thread) {
+    const auto& wait = thread.second.last.wait;
+    return wait.futex && snapshot_.gil_of_futex(*wait.futex) == 0;
+  });
+}
+
+// A waiter tells the eval loop, which answers, from one long call. Where nobody asks, all depends on how long the call
+// lasts: calls of tens and hundreds of milliseconds are common, and if it is the main thread that calls, nobody
+// suffers.
+milliseconds Watcher::how_long(std::uint64_t holder) const {
+  constexpr milliseconds kAsked{150}, kUnasked{600}, kMainAlone{2500};
+  if (somebody_asks() || snapshot_.python->signals.is_tripped == true) return kAsked;
+  return holder == snapshot_.python->main_tid ? kMainAlone : kUnasked;
+}
+
+// A holder of the main interpreter's GIL that was never seen to move: one endless call, or many short ones, or a loop
+// of one instruction.
 void Watcher::look_closely() {
-  constexpr std::chrono::milliseconds kClosely{150};
-  if (gils_.empty() || gils_.front().seen.locked_reads != gils_.front().seen.reads) return;
-  auto state = states_.find(gils_.front().last.last_holder);
-  if (state == states_.end() || state->second.seen.changes > 0) return;
-  ++state->second.seen.reads;
-  if (python_.instruction_moves(state->first, kClosely).value_or(true)) ++state->second.seen.changes;
+  const auto found = main_gil_is_kept() ? states_.find(gils_.front().last.last_holder) : states_.end();
+  const auto* holder = found == states_.end() ? nullptr : snapshot_.thread_state(found->first);
+  if (holder == nullptr || found->second.seen.changes > 0) return;
+  auto& seen = found->second.seen;
+  // The trap misses no instruction; where there is none, many reads miss few.
+  constexpr milliseconds kStep{5};
+  std::optional<kernel::WriteTrap> trap;
+  if (auto word = python_.instruction_word(holder->address))
+    if (auto started = kernel::WriteTrap::start(holder->tid, word->raw())) trap.emplace(std::move(*started));
+  const auto end = Clock::now() + how_long(holder->tid);
+  while (seen.changes == 0 && main_gil_is_kept() && Clock::now() < end) {
+    if (trap) std::this_thread::sleep_for(kStep);
+    const bool moved = trap ? trap->sprung() : python_.instruction_moves(holder->address, kStep).value_or(true);
+    sample();
+    if (moved) ++seen.changes;
+  }
 }
 
 void Watcher::sample() {
@@ -157,12 +192,7 @@ void Watcher::sample_gils() {
 }
 
 bool Watcher::looks_stuck() const {
-  // The main interpreter's GIL is the first.
-  if (!gils_.empty()) {
-    const auto& seen = gils_.front().seen;
-    if (seen.reads > 0 && seen.locked_reads == seen.reads && seen.holder_changes == 0 && seen.switches == 0)
-      return true;
-  }
+  if (main_gil_is_kept()) return true;
   for (const auto& loop : snapshot_.python->loops) {
     auto it = threads_.find(loop.tid);
     if (loop.in_selector || it == threads_.end()) continue;

@@ -18,7 +18,8 @@ class Watcher {
   Watcher(cpython::Python& python, const facts::Snapshot& snapshot);
 
   // Reads for `interval`; goes on to `most` while something looks stuck that a healthy process may look like for an
-  // interval (a GIL that nobody gives back, a loop that is blocked), and stops as soon as it moves.
+  // interval (a GIL that nobody gives back, a loop that is blocked), and stops as soon as it moves. After that a holder
+  // that never moved is looked at closely, the longer the less anybody needs its GIL.
   facts::Watch run(std::chrono::milliseconds interval, std::chrono::milliseconds most);
 
  private:
@@ -42,6 +43,9 @@ class Watcher {
   void sample_gils();
   [[nodiscard]] bool looks_stuck() const;
   void look_closely();
+  [[nodiscard]] bool main_gil_is_kept() const;
+  [[nodiscard]] bool somebody_asks() const;
+  [[nodiscard]] std::chrono::milliseconds how_long(std::uint64_t holder) const;
   void start_samplers();
   void stop_samplers();
   [[nodiscard]] facts::Watch result(double ms) const;

@@ -76,14 +76,19 @@ Result<Progress> Python::progress(std::uint64_t tstate) {
   return progress;
 }
 
-Result<bool> Python::instruction_moves(std::uint64_t tstate, std::chrono::microseconds most) {
+Result<RemoteAddr> Python::instruction_word(std::uint64_t tstate) {
   auto frame = current_frame(tstate);
   if (!frame) return frame.error();
-  auto first = instruction_of_frame(*reader_, *frame);
-  if (!first) return first.error();
   constexpr const char* kFrame = "_PyInterpreterFrame";
-  auto at = reader_->address(kFrame, reader_->has(kFrame, "instr_ptr") ? "instr_ptr" : "prev_instr", *frame);
+  if (!*frame) return Error{ErrorKind::absent_field, "no Python frame", RemoteAddr(tstate), kFrame};
+  return reader_->address(kFrame, reader_->has(kFrame, "instr_ptr") ? "instr_ptr" : "prev_instr", *frame);
+}
+
+Result<bool> Python::instruction_moves(std::uint64_t tstate, std::chrono::microseconds most) {
+  auto at = instruction_word(tstate);
   if (!at) return at.error();
+  auto first = read_value<std::uint64_t>(*target_, *at, "_PyInterpreterFrame.instr_ptr");
+  if (!first) return first.error();
   const auto end = std::chrono::steady_clock::now() + most;
   do {
     // Past the cache, a word at a time: a microsecond each, so that the moments between two short calls are seen too.

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <fstream>
 
+#include "kernel/write_trap.h"
 #include "live_python.h"
 
 namespace hang::cpython::test {
@@ -59,6 +60,53 @@ TEST_P(Watch, PythonLoopMoves) {
     if (!first) first = *now;
     return now->locals != first->locals;
   }));
+}
+
+// A loop of one instruction never stands anywhere else, but executes it again and again. A C call does not.
+TEST_P(Watch, EveryInstructionIsWrittenDown) {
+  live_.run_code(GetParam(), "print('READY', flush=True)\nwhile True: pass");
+  ASSERT_FALSE(HasFatalFailure());
+  live_.read();
+  ASSERT_FALSE(HasFatalFailure());
+  std::optional<kernel::WriteTrap> trap;
+  ASSERT_TRUE(eventually([&] {  // what printed READY may not have returned yet
+    auto word = live_.python->instruction_word(live_.facts().thread_states.at(0).address);
+    if (!word) return false;
+    auto started = kernel::WriteTrap::start(live_.process->pid(), word->raw());
+    if (started) trap.emplace(std::move(*started));
+    return true;
+  }));
+  if (!trap) GTEST_SKIP() << "no hardware breakpoints here";
+  EXPECT_TRUE(eventually([&] { return trap->sprung(); }));
+}
+
+TEST_P(Watch, OneCallWritesNoInstruction) {
+  live_.run_code(GetParam(),
+                 "import re\n"
+                 "pattern = re.compile('(a+)+$')\n"
+                 "print('READY', flush=True)\n"
+                 "match = pattern.match\n"
+                 "while True: match('a' * 64 + 'b')\n");
+  ASSERT_FALSE(HasFatalFailure());
+  ASSERT_TRUE(eventually([&] {
+    live_.read();
+    const auto& state = live_.facts().thread_states.at(0);
+    return !state.frames.empty() && state.frames[0].line == 5 && state.at_call == true;
+  }));
+  const std::uint64_t tstate = live_.facts().thread_states.at(0).address;
+  // It may have been read just before the call.
+  ASSERT_TRUE(eventually([&] {
+    auto moves = live_.python->instruction_moves(tstate, std::chrono::milliseconds(20));
+    return moves.ok() && !*moves;
+  }));
+  auto word = live_.python->instruction_word(tstate);
+  ASSERT_OK(word);
+  const auto trap = kernel::WriteTrap::start(live_.process->pid(), word->raw());
+  if (!trap) GTEST_SKIP() << "no hardware breakpoints here";
+  auto moves = live_.python->instruction_moves(tstate, std::chrono::milliseconds(50));
+  ASSERT_OK(moves);
+  EXPECT_FALSE(*moves);
+  EXPECT_FALSE(trap->sprung());
 }
 
 TEST_P(Watch, HolderOfTheGil) {
