@@ -18,6 +18,39 @@ bool is_blocking(WaitKind kind) {
   return kind != WaitKind::none && kind != WaitKind::unknown;
 }
 
+// _PyEval_EvalFrameDefault; 3.14+ may have a function for each opcode (_TAIL_CALL_CALL, Python/ceval_macros.h).
+bool is_bytecode_loop(const std::string& symbol) {
+  return symbol.starts_with("_PyEval_EvalFrame") || symbol.starts_with("_TAIL_CALL_");
+}
+
+// Samples of the program counter in the loop that runs bytecode, and in functions that are certainly not that loop. The
+// rest has no name: the functions of opcodes in a stripped build, or code of the JIT.
+struct Samples {
+  int in_bytecode = 0, elsewhere = 0;
+};
+
+Samples samples_of(const facts::ThreadWatch* watch) {
+  Samples samples;
+  if (watch != nullptr)
+    for (const auto& native : watch->native)
+      (is_bytecode_loop(native.symbol) ? samples.in_bytecode : samples.elsewhere) += native.count;
+  return samples;
+}
+
+// A frame that stands still is inside one C call, or in a loop of one instruction (`while True: pass`), which gives the
+// GIL to whoever asks. So a C call has to be proved: by the instruction, which calls, or by where the thread was seen.
+void describe_still_frame(const Process& process, GilGrip& grip) {
+  const auto* watch = process.facts().thread_watch(grip.holder->tid);
+  const Samples samples = samples_of(watch);
+  grip.in_bytecode = samples.in_bytecode;
+  if (samples.in_bytecode > 0) {
+    grip.because.push_back(fmt::format("seen running bytecode in {} of {} samples", grip.in_bytecode, watch->samples));
+    return;
+  }
+  grip.native = grip.holder->at_call == true || (watch != nullptr && samples.elsewhere * 2 > watch->samples);
+  grip.doubtful = !grip.native;
+}
+
 // What the holder's thread does while it has the GIL.
 void describe_holder(const Process& process, GilGrip& grip) {
   const auto& facts = process.facts();
@@ -28,7 +61,8 @@ void describe_holder(const Process& process, GilGrip& grip) {
   if (grip.blocked)
     grip.because.push_back(fmt::format("the holder sleeps in {} with the GIL in hand", thread->wait.name));
   const auto* moved = facts.state_watch(grip.holder->address);
-  grip.native = grip.blocked || (moved != nullptr && moved->reads > 1 && moved->changes == 0);
+  grip.native = grip.blocked;
+  if (!grip.blocked && moved != nullptr && moved->reads > 1 && moved->changes == 0) describe_still_frame(process, grip);
 }
 
 // The eval loop of this holder would never see the waiters' request (docs/shapes/S1.md).
@@ -52,11 +86,6 @@ int shared_cpu(const Process& process, const GilGrip& grip) {
       ++sharing;
   }
   return sharing;
-}
-
-// _PyEval_EvalFrameDefault; 3.14+ may have a function for each opcode (_TAIL_CALL_CALL, Python/ceval_macros.h).
-bool is_bytecode_loop(const std::string& symbol) {
-  return symbol.starts_with("_PyEval_EvalFrame") || symbol.starts_with("_TAIL_CALL_");
 }
 
 void judge_one_sample(const Process& process, GilGrip& grip) {
@@ -97,14 +126,6 @@ void judge_one_sample(const Process& process, GilGrip& grip) {
   }
 }
 
-int samples_in_bytecode(const facts::ThreadWatch* watch) {
-  int count = 0;
-  if (watch != nullptr)
-    for (const auto& native : watch->native)
-      if (is_bytecode_loop(native.symbol)) count += native.count;
-  return count;
-}
-
 void judge_watch(const Process& process, GilGrip& grip, const facts::GilWatch& watch) {
   const auto& facts = process.facts();
   const bool kept =
@@ -122,14 +143,8 @@ void judge_watch(const Process& process, GilGrip& grip, const facts::GilWatch& w
                      (cpu->running_reads == cpu->reads && cpu->voluntary_switches == 0));
   const bool asked = !grip.waiters.empty();
   grip.grip = Grip::held;
-  // Seen in the loop that runs bytecode, it comes by the place where it would notice that somebody asks; unless that
-  // was before it went to sleep with the GIL in hand.
-  const int bytecode = samples_in_bytecode(cpu);
-  if (bytecode > 0 && !grip.blocked) {
-    grip.native = false;
-    grip.because.push_back(fmt::format("seen running bytecode in {} of {} samples", bytecode, cpu->samples));
-  }
   // Asked and not given; or not asked, but inside one C call (or deaf), where nobody's asking would be heard.
+  // The loop that runs bytecode comes by the place where it would notice that somebody asks.
   const bool would_not_give = asked || grip.native || grip.deaf;
   if (facts.watch.ms < kLikelyMs || !would_not_give || !(busy || grip.blocked || asked)) return;
   grip.grip = Grip::hogged;

@@ -24,7 +24,9 @@ struct GilGrip {
   Confidence confidence = Confidence::possible;     // of `hogged`
   const facts::ThreadStateFacts* holder = nullptr;  // thread state that holds it
   std::vector<std::uint64_t> waiters;               // OS threads seen waiting for it
-  bool native = false;          // the holder's innermost frame did not move: it is inside one C call
+  bool native = false;                              // the holder is inside one C call, as far as was seen
+  bool doubtful = false;        // its innermost frame did not move, and nothing tells a C call from a tight loop
+  int in_bytecode = 0;          // samples of its program counter in the loop that runs bytecode
   bool blocked = false;         // the holder sleeps in the kernel, GIL in hand
   bool on_native_lock = false;  // ... in a futex that is no GIL: a native lock (shape G1)
   bool deaf = false;            // the drop request is set where the holder does not look (3.11, 3.12)

@@ -208,6 +208,10 @@ void Walk::main_can_run() {
     return doubt(5, title,
                  fmt::format("{} has the GIL now; one sample cannot tell whether it would give it up",
                              process_.thread_label(grip.holder->tid)));
+  if (grip.grip == Grip::held && !holds && grip.doubtful)
+    return doubt(5, title,
+                 fmt::format("{} has the GIL and did not move: it may be inside one native call",
+                             process_.thread_label(grip.holder->tid)));
   const auto* thread = process_.main_thread();
   const bool asleep =
       thread != nullptr && thread->wait.kind != WaitKind::none && thread->wait.kind != WaitKind::unknown;

@@ -142,7 +142,7 @@ bool WaitGraph::main_gets_gil() const {
   const auto& grip = grips_[gil];
   if (grip.grip == Grip::free || grip.grip == Grip::passing) return true;
   if (grip.grip != Grip::held) return false;
-  return grip.watched_ms > 0 || grip.holder->tid == process_->main_tid();
+  return (grip.watched_ms > 0 && !grip.doubtful) || grip.holder->tid == process_->main_tid();
 }
 
 std::vector<std::uint64_t> WaitGraph::alive_besides(std::uint64_t tid) const {

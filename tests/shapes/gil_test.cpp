@@ -295,6 +295,73 @@ TEST(G3, NotWhenTheHolderWasSeenRunningBytecode) {
   EXPECT_EQ(classify(patient).finding.id, "G3");
 }
 
+// A thread whose frame stands at an instruction that calls nothing, seen `count` times of 540 in `symbol`; the other
+// samples have no name, as those in the opcodes' functions of a stripped build.
+void stands_still(Patient& patient, std::uint64_t tid, std::int64_t interpreter, const std::string& symbol, int count) {
+  patient.state(tid, interpreter).at_call = false;
+  for (auto& watch : patient.facts().watch.threads) {
+    if (watch.tid != tid) continue;
+    watch.samples = 540;
+    watch.native.clear();
+    if (count > 0) watch.native.push_back({symbol, symbol.starts_with("_Py") ? "python3.14" : "libz.so.1", count});
+  }
+}
+
+TEST(G3, AStillFrameIsNoProofOfANativeCall) {
+  Patient patient;
+  patient.python_thread(101, "worker").hog(101, 0).watched(550);
+  stands_still(patient, 101, 0, "", 0);
+  auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "") << "`while True: pass` looks like that";
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::unknown) << "so does a call that nobody can interrupt";
+  EXPECT_EQ(verdict.ctrl_c.step, 5);
+  stands_still(patient, 101, 0, "crc32", 538);
+  EXPECT_EQ(classify(patient).finding.id, "G3") << "seen in another library";
+  stands_still(patient, 101, 0, "crc32", 3);
+  EXPECT_EQ(classify(patient).finding.id, "") << "seen there now and then";
+  stands_still(patient, 101, 0, "", 0);
+  patient.state(101, 0).at_call = true;
+  EXPECT_EQ(classify(patient).finding.id, "G3") << "the instruction calls, and never ends";
+  patient.state(101, 0).at_call = false;
+  patient.wants_gil(100);
+  EXPECT_EQ(classify(patient).finding.id, "G3") << "bytecode would have given the GIL to who asks";
+}
+
+TEST(S1, AStillFrameOfALegacySubinterpreterIsNoProofEither) {
+  Patient patient;
+  patient.interpreter(1).python_thread(101, "subint-driver", 1).hog(101, 1).watched(550);
+  stands_still(patient, 101, 1, "", 0);
+  EXPECT_EQ(classify(patient).finding.id, "");
+  stands_still(patient, 101, 1, "_PyEval_EvalFrameDefault", 540);
+  const auto verdict = classify(patient);
+  EXPECT_NE(verdict.finding.id, "S1");
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::yes) << "bytecode gives the GIL to who asks";
+}
+
+TEST(N2, ALoopOfOneInstructionShowsByTheProgramCounter) {
+  Patient patient;
+  patient.hog(100, 0).watched(550);
+  stands_still(patient, 100, 0, "_PyEval_EvalFrameDefault", 539);
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "N2");
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::yes);
+  stands_still(patient, 100, 0, "", 0);
+  EXPECT_EQ(classify(patient).finding.id, "");
+}
+
+// Short C calls, one after the other: in all reads but one the frame stood at the call.
+TEST(N2, OneMoveAcquitsAMainThreadThatCallsC) {
+  Patient patient;
+  patient.hog(100, 0).watched(1200).facts().watch.states[0].changes = 1;
+  patient.facts().watch.threads[0].samples = 1200;
+  patient.facts().watch.threads[0].native = {{"sum", "libx.so", 1200}};
+  EXPECT_EQ(classify(patient).finding.id, "N2");
+  patient.facts().watch.states[0].changes = 0;
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "G3");
+  EXPECT_EQ(verdict.finding.confidence, Confidence::likely) << "nobody asks: that is all that is known";
+}
+
 TEST(G3, OneSampleOfTwoBusyThreadsIsNotEnough) {
   Patient patient;
   patient.python_thread(101, "worker").hog(101, 0).wants_gil(100);

@@ -135,6 +135,7 @@ Patient& Patient::python_thread(std::uint64_t tid, const std::string& name, std:
 Patient& Patient::hog(std::uint64_t tid, std::int64_t interpreter, int index) {
   gil(index).locked = true;
   gil(index).last_holder = state(tid, interpreter).address;
+  state(tid, interpreter).at_call = true;
   auto& running = thread(tid);
   running.state = 'R';
   running.wait = {};

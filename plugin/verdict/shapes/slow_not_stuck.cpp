@@ -44,9 +44,13 @@ std::optional<Finding> slow_not_stuck(const Case& c) {
       mover = tid;
     }
   }
-  // Native code that has let go of the GIL shows only by its CPU time.
+  // A loop of one instruction, `while True: pass`, shows only by where its program counter is.
   const auto* cpu = snapshot.thread_watch(main);
   const bool holds = gil >= 0 && c.graph.grips()[gil].holder != nullptr && c.graph.grips()[gil].holder->tid == main;
+  if (moved.empty() && runs && holds && cpu != nullptr && c.graph.grips()[gil].in_bytecode > 0)
+    moved = fmt::format("{} runs bytecode: it was seen doing so in {} of {} samples", process.thread_label(main),
+                        c.graph.grips()[gil].in_bytecode, cpu->samples);
+  // Native code that has let go of the GIL shows only by its CPU time.
   if (moved.empty() && runs && !holds && cpu != nullptr &&
       static_cast<double>(cpu->cpu_ns) / 1e6 > 0.2 * snapshot.watch.ms)
     moved = fmt::format("{} computes outside of Python, {:.0f} ms CPU in {}", process.thread_label(main),
