@@ -143,6 +143,22 @@ void read_python_waits(Python& python, Snapshot& snapshot) {
   }
 }
 
+// Where the interrupt of Ctrl-C would end that is raised in a main thread asleep. While it runs, that depends on where
+// it is when the signal comes.
+void read_caught_interrupt(Python& python, Snapshot& snapshot) {
+  auto& facts = *snapshot.python;
+  const auto* main = snapshot.thread(facts.main_tid);
+  if (facts.signals.sigint_handler != facts::HandlerKind::default_int_handler || main == nullptr ||
+      main->wait.kind == WaitKind::none || main->wait.kind == WaitKind::unknown)
+    return;
+  for (auto& state : facts.thread_states) {
+    if (state.tid != facts.main_tid || state.frames.empty()) continue;
+    for (const auto& interpreter : facts.interpreters)
+      if (interpreter.id == state.interpreter && interpreter.is_main)
+        state.interrupt = python.caught_interrupt(state, RemoteAddr(interpreter.address));
+  }
+}
+
 class Collector {
  public:
   Collector(Target& target, const Options& options) : target_(target), options_(options) {}
@@ -310,6 +326,7 @@ Result<Snapshot> Collector::read_once() {
   read_native_waits(target_, snapshot);
   add_program_counters(target_, snapshot);
   read_python_waits(*python_, snapshot);
+  read_caught_interrupt(*python_, snapshot);
   loops::read_loops(*python_, snapshot);
   if (options_.channels) loops::read_channels(*python_, snapshot);
   read_subprocesses(*python_, snapshot);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <set>
 
+#include "cpython/exception_handlers.h"
 #include "cpython/readers.h"
 
 namespace hang::cpython {
@@ -266,6 +267,11 @@ Result<void> Python::still_there() {
     return Error{ErrorKind::no_such_process, "the interpreter was finalized while it was read", runtime_.address,
                  "_PyRuntimeState.interpreters.main"};
   return {};
+}
+
+std::optional<facts::CaughtInterrupt> Python::caught_interrupt(const facts::ThreadStateFacts& state,
+                                                               RemoteAddr interpreter) {
+  return find_caught_interrupt(*reader_, state, interpreter);
 }
 
 Result<Callable> Python::describe_callable(RemoteAddr object) {

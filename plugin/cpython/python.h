@@ -80,6 +80,8 @@ class Python {
   // names lead to, and which frames of `all` hold it. Nothing if it is no such lock, or none that was found.
   std::optional<facts::LockFacts> awaited_lock(const facts::ThreadStateFacts& state, std::uint64_t futex,
                                                const std::vector<facts::ThreadStateFacts>& all);
+  // What takes a KeyboardInterrupt that is raised where the thread waits (exception_handlers.h).
+  std::optional<facts::CaughtInterrupt> caught_interrupt(const facts::ThreadStateFacts& state, RemoteAddr interpreter);
   // True if a thread that waits with that futex word is inside get() of the SimpleQueue of C (Modules/_queuemodule.c).
   bool waits_in_queue(RemoteAddr queue, std::uint64_t futex);
   // The thread_id of the threading.Thread whose join() the state is inside of.

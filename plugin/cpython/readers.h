@@ -75,6 +75,10 @@ Result<std::uint64_t> instruction_of_frame(Reader& reader, RemoteAddr frame);
 // first: proof of what it holds.
 Result<std::vector<RemoteAddr>> open_with_blocks(Reader& reader, RemoteAddr frame);
 
+// What a value on the stack is the exit method of, or the value itself: up to 3.13 `with` keeps the bound __exit__,
+// from 3.14 on the function and the object (BEFORE_WITH, LOAD_SPECIAL).
+RemoteAddr holder_of(Reader& reader, RemoteAddr value);
+
 // code.cpp
 Result<Code*> read_code(Reader& reader, RemoteAddr code);
 // Line of a code unit (an index, may be -1 before the first); 0 if the code has no location there.

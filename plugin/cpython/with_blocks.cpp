@@ -1,64 +1,17 @@
 // Open `with` blocks: what a frame holds. The exception table says for each instruction how many values lie under the
 // block that covers it, and among them are the exit methods of the with statements around it
 // (Objects/exception_handling_notes.txt, Python/compile.c of 3.11+).
-#include <fmt/format.h>
-
+#include "cpython/instructions.h"
 #include "cpython/readers.h"
 
 namespace hang::cpython {
 
 namespace {
 
-constexpr std::uint64_t kMaxTable = 1 << 20;  // bytes of one function's exception table
 constexpr std::uint64_t kMaxDepth = 1024;
 
-// One number of the table: six bits a byte, most significant first; bit 6 = more follow. Bit 7 marks an entry's begin.
-struct Numbers {
-  std::span<const std::byte> table;
-  std::size_t at = 0;
+}  // namespace
 
-  [[nodiscard]] bool more() const { return at < table.size(); }
-  std::uint64_t next() {
-    std::uint64_t value = 0;
-    while (at < table.size()) {
-      const auto byte = std::to_integer<std::uint64_t>(table[at++]);
-      value = (value << 6 | (byte & 63)) & 0xffff'ffff;
-      if ((byte & 64) == 0) break;
-    }
-    return value;
-  }
-};
-
-// Values under the innermost block that covers code unit `unit`; 0 if none does.
-std::uint64_t depth_at(std::span<const std::byte> table, std::uint64_t unit) {
-  Numbers numbers{table};
-  std::uint64_t depth = 0;
-  while (numbers.more()) {
-    const auto start = numbers.next(), size = numbers.next();
-    numbers.next();  // the handler
-    const auto depth_and_lasti = numbers.next();
-    if (unit >= start && unit - start < size) depth = depth_and_lasti >> 1;
-  }
-  return depth;
-}
-
-Result<std::vector<std::byte>> read_table(Reader& reader, RemoteAddr code) {
-  auto object = reader.pointer("PyCodeObject", "co_exceptiontable", code);
-  if (!object) return object.error();
-  auto size = reader.number("PyBytesObject", "ob_base.ob_size", *object);
-  if (!size) return size.error();
-  if (*size > kMaxTable)
-    return Error{ErrorKind::inconsistent, fmt::format("an exception table of {} bytes", *size), *object,
-                 "PyCodeObject.co_exceptiontable"};
-  auto first = reader.address("PyBytesObject", "ob_sval", *object);
-  if (!first) return first.error();
-  std::vector<std::byte> table(*size);
-  if (auto done = reader.bytes(*first, table, "PyCodeObject.co_exceptiontable"); !done) return done.error();
-  return table;
-}
-
-// What a value on the stack is the exit method of, or the value itself: up to 3.13 `with` keeps the bound __exit__,
-// from 3.14 on the function and the object (BEFORE_WITH, LOAD_SPECIAL).
 RemoteAddr holder_of(Reader& reader, RemoteAddr value) {
   const auto type = Objects(reader).type_name(value).value_or("");
   if (type == "builtin_function_or_method")
@@ -67,8 +20,6 @@ RemoteAddr holder_of(Reader& reader, RemoteAddr value) {
   return value;
 }
 
-}  // namespace
-
 Result<std::vector<RemoteAddr>> open_with_blocks(Reader& reader, RemoteAddr frame) {
   auto code_object = code_of_frame(reader, frame);
   if (!code_object) return code_object.error();
@@ -76,11 +27,12 @@ Result<std::vector<RemoteAddr>> open_with_blocks(Reader& reader, RemoteAddr fram
   if (!code) return code.error();
   auto instruction = instruction_of_frame(reader, frame);
   if (!instruction) return instruction.error();
-  auto table = read_table(reader, *code_object);
+  auto table = read_exception_table(reader, *code_object);
   if (!table) return table.error();
   const std::uint64_t unit = reader.layout().size_of("_Py_CODEUNIT").value_or(2);
   if (*instruction < (*code)->first.raw()) return std::vector<RemoteAddr>{};
-  const auto depth = depth_at(*table, (*instruction - (*code)->first.raw()) / unit);
+  const auto* entry = entry_at(*table, (*instruction - (*code)->first.raw()) / unit);
+  const auto depth = entry == nullptr ? 0 : entry->depth;
   std::vector<RemoteAddr> open;
   if (depth == 0 || depth > std::min((*code)->stack, kMaxDepth)) return open;
   auto slots = reader.address("_PyInterpreterFrame", "localsplus", frame);

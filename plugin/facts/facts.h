@@ -279,6 +279,15 @@ struct LockFacts {
   std::vector<std::size_t> named_by;   // of the waiter's frames, those whose names lead to it
 };
 
+// A handler of a thread's own code that takes a KeyboardInterrupt which is raised where the thread waits, and after
+// which it waits there again.
+struct CaughtInterrupt {
+  std::size_t frame = 0;  // index of the frame that has the handler
+  std::string by;         // "except BaseException", "contextlib.suppress"
+  int line = 0;           // of the handler; 0 = unknown
+  bool resumes = false;   // false: it may wait there again, the handler's code could not be followed to its end
+};
+
 struct ThreadStateFacts {
   std::uint64_t address = 0;  // PyThreadState
   std::int64_t interpreter = 0;
@@ -296,6 +305,7 @@ struct ThreadStateFacts {
   std::uint64_t pool = 0;              // work queue of the concurrent.futures pool whose worker it is; 0 = of none
   std::optional<std::int64_t> child;   // pid of the Popen or multiprocessing.Process whose end, or output, it waits for
   std::optional<bool> only_sleeps;     // the code of its frames names nothing but clocks, sleeps and plain data
+  std::optional<CaughtInterrupt> interrupt;  // of the main thread; absent = none was seen that would take one
 };
 
 struct InterpreterFacts {

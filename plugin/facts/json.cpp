@@ -66,8 +66,9 @@ HANG_JSON(FrameFacts, address, function, file, line, entry, instruction, handler
 HANG_JSON(Polling, frame, what, sends, endless)
 HANG_JSON(LockHolder, tstate, frame)
 HANG_JSON(LockFacts, object, type, name, waiter, owner, held_by, named_by)
+HANG_JSON(CaughtInterrupt, frame, by, line, resumes)
 HANG_JSON(ThreadStateFacts, address, interpreter, tid, thread_id, name, daemon, bound_gilstate, attached, drop_request,
-          frames, frames_complete, at_call, polling, joins, pool, child, only_sleeps)
+          frames, frames_complete, at_call, polling, joins, pool, child, only_sleeps, interrupt)
 HANG_JSON(InterpreterFacts, id, address, is_main, gil, own_gil, shares_main_gil, legacy, running_main, whence,
           finalizing, finalized_by)
 HANG_JSON(GilFacts, address, locked, last_holder, switch_number, interval_us, cond, cond_size, mutex, mutex_size,
@@ -122,6 +123,9 @@ std::string wrong_index(const Snapshot& snapshot) {
   for (const auto& state : python.thread_states)
     if (state.polling && state.polling->frame >= state.frames.size())
       return fmt::format("polling frame {}", state.polling->frame);
+  for (const auto& state : python.thread_states)
+    if (state.interrupt && state.interrupt->frame >= state.frames.size())
+      return fmt::format("frame {} of a handler", state.interrupt->frame);
   for (const auto& loop : python.loops) {
     const auto* state = snapshot.thread_state(loop.tstate);
     const auto frames = state == nullptr ? 0 : static_cast<int>(state->frames.size());

@@ -67,6 +67,12 @@ const ThreadStateFacts* Process::current_state(std::uint64_t tid) const {
   return best;
 }
 
+const facts::CaughtInterrupt* Process::caught_interrupt() const {
+  const auto* state = current_state(main_tid_);
+  const bool raises = python().signals.sigint_handler == facts::HandlerKind::default_int_handler;
+  return raises && state != nullptr && state->interrupt ? &*state->interrupt : nullptr;
+}
+
 std::optional<int> Process::waits_for_gil(std::uint64_t tid) const {
   const auto* thread = this->thread(tid);
   if (thread != nullptr && thread->takes_gil) return thread->takes_gil;
@@ -283,6 +289,12 @@ std::string frame_label(const facts::FrameFacts& frame) {
   }
   return frame.line > 0 ? fmt::format("{}, {}:{}", frame.function, file, frame.line)
                         : fmt::format("{}, {}", frame.function, file);
+}
+
+facts::FrameFacts handler_line(const ThreadStateFacts& state, const facts::CaughtInterrupt& caught) {
+  facts::FrameFacts frame = state.frames[caught.frame];
+  if (caught.line > 0) frame.line = caught.line;
+  return frame;
 }
 
 const facts::FrameFacts* user_frame(const std::vector<facts::FrameFacts>& frames) {

@@ -53,6 +53,9 @@ class Process {
   // The lock of threading that it waits for, and the native one; null if not known.
   [[nodiscard]] const facts::LockFacts* lock_of(std::uint64_t tid) const;
   [[nodiscard]] const facts::NativeLockFacts* native_lock_of(std::uint64_t tid) const;
+  // What takes the KeyboardInterrupt of a Ctrl-C in the main thread; null if nothing was seen that would, or if another
+  // handler of SIGINT raises none.
+  [[nodiscard]] const facts::CaughtInterrupt* caught_interrupt() const;
   // The loop that thread runs, innermost first; null if none.
   [[nodiscard]] const facts::LoopFacts* loop_of(std::uint64_t tid) const;
 
@@ -77,6 +80,8 @@ class Process {
 std::string frame_label(const facts::FrameFacts& frame);
 // The innermost frame outside the standard library and installed frameworks, else the innermost one; null if none.
 const facts::FrameFacts* user_frame(const std::vector<facts::FrameFacts>& frames);
+// The frame that takes an interrupt, at the line of the handler.
+facts::FrameFacts handler_line(const facts::ThreadStateFacts& state, const facts::CaughtInterrupt& caught);
 // "the Future at 0x7f.."
 std::string awaited_label(const facts::AwaitedFacts& awaited);
 // "f (libx.so)"

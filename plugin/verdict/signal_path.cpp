@@ -351,6 +351,13 @@ void Walk::reached_top() {
   const auto* loop = process_.loop_of(process_.main_tid());
   if (loop != nullptr)
     if (const std::string why = held_back_in_trio(*loop); !why.empty()) return die(7, title, why);
+  // In a loop of events it is the loop that gets the interrupt, and what it does with that is told by its tasks.
+  if (const auto* caught = loop == nullptr ? process_.caught_interrupt() : nullptr) {
+    const std::string where = fmt::format("{} in {}", caught->by, frame_label(handler_line(*state, *caught)));
+    if (caught->resumes)
+      return die(7, title, fmt::format("it would be caught by {}, and the same wait begins anew", where));
+    return doubt(7, title, fmt::format("it would be caught by {}, and the same wait may begin anew", where));
+  }
   const auto interrupts = signals().runner_interrupt_count.value_or(0);
   // A loop that reads its own wakeup socket turns.
   const auto* thread = process_.main_thread();

@@ -25,6 +25,7 @@
 #include "internal/pycore_debug_offsets.h"
 #include "internal/pycore_interpframe.h"
 #include "internal/pycore_llist.h"
+#include "internal/pycore_opcode_utils.h"
 #include "internal/pycore_stackref.h"
 #include "internal/pycore_tstate.h"
 #endif

@@ -134,6 +134,61 @@ TEST(S6, AFinalizerDropsTheInterrupt) {
   EXPECT_EQ(verdict.ctrl_c.answer, Answer::yes);
 }
 
+// The main thread waits in a loop whose handler takes the interrupt.
+Patient caught_in_loop(bool resumes) {
+  Patient patient;
+  auto& state = patient.state(100);
+  state.frames = {{0x750000, "wait", "/srv/app/work.py", 5, false, 0x1, {}},
+                  {0x751000, "loop", "/srv/app/work.py", 30, false, 0x1, {}}};
+  state.interrupt = facts::CaughtInterrupt{1, "except BaseException", 31, resumes};
+  sleeps(patient, 100);
+  return patient;
+}
+
+TEST(S6, AHandlerThatWaitsAgainStopsCtrlC) {
+  auto patient = caught_in_loop(true);
+  auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "N3") << "what it waits for comes";
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::no);
+  EXPECT_EQ(verdict.ctrl_c.step, 7);
+  EXPECT_NE(verdict.ctrl_c.why.find("except BaseException in loop, work.py:31"), std::string::npos)
+      << verdict.ctrl_c.why;
+  patient.thread(100).wait = endless_futex(0x950000);
+  verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "S6");
+  EXPECT_EQ(verdict.finding.blame[0].frame, "loop, work.py:31");
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::no);
+}
+
+TEST(S6, AHandlerThatCouldNotBeFollowedIsADoubt) {
+  auto patient = caught_in_loop(false);
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "N3");
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::unknown);
+  EXPECT_EQ(verdict.ctrl_c.step, 7);
+  patient.thread(100).wait = endless_futex(0x950000);
+  EXPECT_NE(classify(patient).finding.id, "S6");
+}
+
+TEST(S6, NotWhenAThreadCouldEndTheWait) {
+  auto patient = caught_in_loop(true);
+  patient.thread(100).wait = endless_futex(0x950000);
+  patient.python_thread(101, "worker");
+  sleeps(patient, 101, 5000);
+  const auto verdict = classify(patient);
+  EXPECT_NE(verdict.finding.id, "S6");
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::no);
+}
+
+TEST(S6, AHandlerOfTheProgramsOwnRaisesWhatItLikes) {
+  auto patient = caught_in_loop(true);
+  patient.facts().python->signals.sigint_handler = facts::HandlerKind::function;
+  patient.facts().python->signals.sigint_handler_name = "app.on_sigint";
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::unknown);
+  EXPECT_EQ(verdict.ctrl_c.step, 6);
+}
+
 // The main thread, inside `with LOCK`, was interrupted by a handler that waits for a lock.
 Patient in_handler(int signal) {
   Patient patient;

@@ -126,11 +126,45 @@ std::optional<Finding> in_finalizer(const Case& c) {
   return finding;
 }
 
+// A handler of the program takes the interrupt and the same wait begins anew. Before any signal that alone is no hang:
+// it is one if nothing but Ctrl-C could have ended the wait.
+std::optional<Finding> caught(const Case& c) {
+  const auto& process = c.process;
+  const auto main = process.main_tid();
+  const auto* taken = process.caught_interrupt();
+  const auto* thread = process.main_thread();
+  if (taken == nullptr || !taken->resumes || thread == nullptr || c.ctrl_c.answer != Answer::no || c.ctrl_c.step != 7 ||
+      process.loop_of(main) != nullptr)
+    return std::nullopt;
+  const auto& waiting = c.graph.waiting(main);
+  const bool nobody = waiting.waker == Waker::none || waiting.waker == Waker::signal;
+  if (!is_endless(thread->wait) || !nobody || !c.graph.alive_besides(main).empty() ||
+      !c.graph.deadlock_of(main).empty())
+    return std::nullopt;
+  const std::string where = frame_label(handler_line(*process.current_state(main), *taken));
+  auto finding = make_finding("S6", "interrupt-swallowed", Confidence::possible);
+  finding.summary = fmt::format(
+      "The main thread waits without end: {}. A KeyboardInterrupt raised there is caught by {} in {}, and then it waits "
+      "there again: Ctrl-C never ends the program.",
+      doing(process, main), taken->by, where);
+  finding.path = c.graph.path(main);
+  auto blame = process.blame(main);
+  blame.frame = where;
+  finding.blame.push_back(std::move(blame));
+  finding.advice =
+      "Catch Exception, not BaseException, around a wait in a loop; or leave the loop, or `raise` again, when it is a "
+      "KeyboardInterrupt.";
+  cite(finding, process.facts(), "signals.handlers.2.func");
+  cite_wait(finding, process, main);
+  return finding;
+}
+
 }  // namespace
 
 std::optional<Finding> interrupt_swallowed(const Case& c) {
   if (!c.graph.main_gets_gil()) return std::nullopt;
   if (auto finding = in_finalizer(c)) return finding;
+  if (auto finding = caught(c)) return finding;
   const auto* loop = c.process.loop_of(c.process.main_tid());
   if (loop == nullptr || !parked(c, *loop)) return std::nullopt;
   if (auto finding = swallowed_cancel(c, *loop)) return finding;
