@@ -39,6 +39,7 @@ void describe_process(Target& target, Snapshot& snapshot) {
   snapshot.kernel.process.ppid = process.parent;
   snapshot.kernel.process.pgrp = process.group;
   snapshot.kernel.process.session = process.session;
+  snapshot.target.died = process.died;
   for (const TargetFlaw& flaw : target.flaws()) snapshot.gaps.push_back({flaw.what, flaw.why, {}});
 }
 

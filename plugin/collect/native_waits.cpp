@@ -189,12 +189,37 @@ void record(NativeLockFacts& lock, const char* kind, const char* field, std::uin
   lock.evidence = fmt::format("{} = {}", field, owner);
 }
 
+// pthread_join waits for a word in the descriptor of the thread, which the kernel clears when that ends, waking its
+// waiters as if they shared the word between processes. Up to glibc 2.41 it has the thread's id, which is what the
+// waiter expects there, too; later a state (nptl/pthread_join_common.c, joinstate). The descriptor begins at
+// pthread_self().
+void find_joined(const Surroundings& words, const Snapshot& snapshot, const facts::Wait& wait, NativeLockFacts& lock) {
+  constexpr std::uint64_t kPrivate = 128, kDescriptorSize = 0x900;  // struct pthread, nptl/descr.h
+  if (wait.args.size() < 3 || (wait.args[1] & kPrivate) != 0) return;
+  const auto word = words.value<std::uint32_t>(lock.futex);
+  if (!word || *word != static_cast<std::uint32_t>(wait.args[2])) return;
+  if (const auto joined = thread_called(snapshot, *word); joined != 0)
+    return record(lock, facts::kEndOfThread, "thread id in the word", joined);
+  for (const auto& state : snapshot.python->thread_states)
+    if (state.thread_id != 0 && state.tid != 0 && lock.futex - state.thread_id < kDescriptorSize)
+      return record(lock, facts::kEndOfThread, "descriptor of thread", state.tid);
+}
+
+// PTHREAD_MUTEX_ROBUST_NORMAL_NP in __kind: __lock has the owner, and the top bit for waiters (FUTEX_WAITERS).
+bool is_robust(const Mutex& mutex) {
+  constexpr std::int32_t kRobust = 16;
+  constexpr std::uint32_t kTidMask = 0x3fffffff, kWaiters = 0x80000000;
+  const auto word = static_cast<std::uint32_t>(mutex.lock);
+  return (mutex.kind & kRobust) != 0 && (word & kWaiters) != 0 &&
+         (word & kTidMask) == static_cast<std::uint32_t>(mutex.owner);
+}
+
 void find_mutex_owner(const Surroundings& words, const Snapshot& snapshot, NativeLockFacts& lock) {
   constexpr std::int32_t kWaitedFor = 2, kMostKinds = 0x400;
   constexpr std::uint32_t kMostUsers = 1 << 22;
   const auto mutex = words.value<Mutex>(lock.futex);
-  if (!mutex || mutex->lock != kWaitedFor || mutex->users == 0 || mutex->users > kMostUsers || mutex->kind < 0 ||
-      mutex->kind >= kMostKinds || mutex->owner <= 0)
+  if (!mutex || (mutex->lock != kWaitedFor && !is_robust(*mutex)) || mutex->users == 0 || mutex->users > kMostUsers ||
+      mutex->kind < 0 || mutex->kind >= kMostKinds || mutex->owner <= 0)
     return;
   if (const auto owner = thread_called(snapshot, mutex->owner); owner != 0)
     record(lock, "pthread mutex", "pthread_mutex_t.__data.__owner", owner);
@@ -225,7 +250,8 @@ void find_recorded_owner(const Surroundings& words, const Snapshot& snapshot, co
   constexpr std::uint64_t kLockPi = 6, kLockPi2 = 13, kCommand = 127;
   const std::uint64_t command = wait.args.size() > 1 ? wait.args[1] & kCommand : 0;
   if (command == kLockPi || command == kLockPi2) return find_inheriting_owner(words, snapshot, lock);
-  find_mutex_owner(words, snapshot, lock);
+  find_joined(words, snapshot, wait, lock);
+  if (!lock.owner) find_mutex_owner(words, snapshot, lock);
   if (!lock.owner) find_rwlock_writer(words, snapshot, lock);
 }
 

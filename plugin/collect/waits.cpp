@@ -212,6 +212,12 @@ void complete_select(WaitReader& target, Wait& wait) {
   limit_from(target, wait, 4, Clock::relative, wait.name == "select" ? kMicroseconds : kNanoseconds);
 }
 
+// rt_sigtimedwait(set, info, timeout, size): the kernel's sigset_t is one word.
+void complete_sigwait(WaitReader& target, Wait& wait) {
+  wait.signals = read_value<std::uint64_t>(target, RemoteAddr(wait.args[0])).to_optional();
+  limit_from(target, wait, 2);
+}
+
 void complete(WaitReader& target, Wait& wait) {
   if (wait.args.size() != 6) return;
   switch (wait.kind) {
@@ -223,7 +229,7 @@ void complete(WaitReader& target, Wait& wait) {
       if (wait.name == "epoll_pwait2") limit_from(target, wait, 3);
       break;
     case WaitKind::signal:
-      if (wait.name == "rt_sigtimedwait") limit_from(target, wait, 2);
+      if (wait.name == "rt_sigtimedwait") complete_sigwait(target, wait);
       break;
     default: break;
   }

@@ -44,6 +44,7 @@ struct TargetFacts {
   std::uint64_t stopped_us = 0;  // how long we kept it stopped; 0 for reads without a stop
   bool stopped_by_host = false;  // a debugger holds it (its threads are in state t because of us)
   bool one_instant = false;      // memory and registers are of one moment; false: of a process that ran on meanwhile
+  bool died = false;             // a core that the kernel wrote: a signal reached the process, so it was not stopped
 };
 
 // --- the kernel's view -----------------------------------------------------------------------------------------
@@ -79,6 +80,7 @@ struct Wait {
   std::optional<std::int64_t> pid;     // wait_child: -1 any
   // Time until the wait gives up by itself: -1 = never; absent = not known. For absolute deadlines, what was left.
   std::optional<std::int64_t> timeout_ms;
+  std::optional<std::uint64_t> signals;  // rt_sigtimedwait: those it takes, bit n-1 = signal n
 };
 
 // One function on a thread's native stack.
@@ -106,6 +108,9 @@ struct ThreadFacts {
   // into that instant.
   std::optional<int> takes_gil;
 };
+
+// The kind of what pthread_join waits for.
+inline constexpr const char* kEndOfThread = "end of a thread (pthread_join)";
 
 // A lock of native code that some thread waits for.
 struct NativeLockFacts {
@@ -217,6 +222,7 @@ struct FdFacts {
   std::vector<EpollWatch> epoll;          // type epoll
   std::optional<std::int64_t> pid;        // type pidfd; -1 = that process has ended
   std::optional<std::uint64_t> timer_ms;  // type timerfd: until it fires; absent = disarmed
+  std::optional<std::uint64_t> signals;   // type signalfd: those that it takes, bit n-1 = signal n
 };
 
 // Another process that matters to a wait of this one: it holds the other end of what a thread waits on, or its end is
@@ -444,6 +450,12 @@ struct CancelScopeFacts {
   std::vector<std::uint64_t> tasks;  // that it has still to reach
 };
 
+// A descriptor that a loop watches, by the loop's own map of them.
+struct WatchedFd {
+  int fd = -1;
+  bool accepts = false;  // asyncio accepts connections on it
+};
+
 // An event loop that is being run by a thread, seen from that thread's frames and the loop object's attributes.
 struct LoopFacts {
   LoopKind kind = LoopKind::unknown;
@@ -465,10 +477,11 @@ struct LoopFacts {
   std::optional<int> wakeup_reader, wakeup_writer;  // its own self-pipe / wakeup socketpair
   std::vector<int> own_fds;                         // every fd that exists only to wake this loop
   std::optional<int> epfd;
-  std::vector<int> signal_handlers;             // asyncio add_signal_handler: signal numbers
-  std::vector<CancelScopeFacts> cancel_scopes;  // those that were cancelled, as far as the tasks' frames lead to them
-  std::optional<bool> is_guest;                 // trio; `tid` is the thread that waits for its events, then
-  std::uint64_t host = 0;                       // of a guest: the asyncio loop that runs its steps; 0 = not known
+  std::optional<std::vector<WatchedFd>> watched;  // all that is in its epoll set, by its own map; its own_fds, too
+  std::vector<int> signal_handlers;               // asyncio add_signal_handler: signal numbers
+  std::vector<CancelScopeFacts> cancel_scopes;    // those that were cancelled, as far as the tasks' frames lead to them
+  std::optional<bool> is_guest;                   // trio; `tid` is the thread that waits for its events, then
+  std::uint64_t host = 0;                         // of a guest: the asyncio loop that runs its steps; 0 = not known
   std::optional<bool> stopping, closed;
   std::optional<bool> interrupt_pending;  // trio: runner.ki_pending
   std::uint64_t executor = 0;             // asyncio: work queue of its default executor; 0 = it has none

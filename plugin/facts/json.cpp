@@ -42,8 +42,8 @@ void from_json(const nlohmann::json& j, Enum& value) {
 #define HANG_JSON NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT
 HANG_JSON(Reading, key, field, address, value, source)
 HANG_JSON(Gap, what, why, would_decide)
-HANG_JSON(TargetFacts, kind, pid, exe, host, stopped_us, stopped_by_host, one_instant)
-HANG_JSON(Wait, kind, syscall, name, args, fd, fds, futex, pid, timeout_ms)
+HANG_JSON(TargetFacts, kind, pid, exe, host, stopped_us, stopped_by_host, one_instant, died)
+HANG_JSON(Wait, kind, syscall, name, args, fd, fds, futex, pid, timeout_ms, signals)
 HANG_JSON(NativeFrame, pc, function, symbol, module)
 HANG_JSON(ThreadFacts, tid, ns_tid, comm, state, wait, cpu_ns, voluntary_switches, involuntary_switches, sig_blk,
           sig_pnd, pc, native_symbol, native_module, native_frames, takes_gil)
@@ -58,7 +58,8 @@ HANG_JSON(InetSocketFacts, protocol, local, remote, state, rqueue, wqueue, peer_
           last_data_recv_ms, last_data_sent_ms, retransmits, keepalive)
 HANG_JSON(PipeFacts, inode, unread, capacity, readers, writers, holders_complete, strangers_unread)
 HANG_JSON(EpollWatch, fd, events, inode)
-HANG_JSON(FdFacts, fd, type, target, inode, readable, writable, cloexec, unix_socket, inet, pipe, epoll, pid, timer_ms)
+HANG_JSON(FdFacts, fd, type, target, inode, readable, writable, cloexec, unix_socket, inet, pipe, epoll, pid, timer_ms,
+          signals)
 HANG_JSON(NeighbourFacts, pid, comm, exists, process, threads, threads_known, fds, fds_known, moved, looked_ms,
           why_unknown)
 HANG_JSON(KernelFacts, process, fds, fds_known, neighbours)
@@ -81,9 +82,11 @@ HANG_JSON(TaskFacts, object, name, main, system, frames, waits_on, waits_for_tas
           handles_cancel, shielded, unstoppable, child, child_ended)
 HANG_JSON(QueuedFacts, object, what, file, line, task, cancelled)
 HANG_JSON(CancelScopeFacts, object, delivering, tasks)
+HANG_JSON(WatchedFd, fd, accepts)
 HANG_JSON(LoopFacts, kind, type, tid, tstate, interpreter, run_function, object, in_selector, user_frame, ready, queued,
-          scheduled, tasks, tasks_known, task_count, wakeup_reader, wakeup_writer, own_fds, epfd, signal_handlers,
-          cancel_scopes, is_guest, host, stopping, closed, interrupt_pending, executor, wakers, wakers_searched)
+          scheduled, tasks, tasks_known, task_count, wakeup_reader, wakeup_writer, own_fds, epfd, watched,
+          signal_handlers, cancel_scopes, is_guest, host, stopping, closed, interrupt_pending, executor, wakers,
+          wakers_searched)
 HANG_JSON(ChannelUser, tstate, task, sends, receives, waits_to_send, waits_to_receive)
 HANG_JSON(ChannelFacts, kind, object, type, id, items, limit, open_senders, open_receivers, closed, fds, users,
           interpreters, searched)

@@ -81,6 +81,7 @@ FdInfo parse_fdinfo(std::string_view text) {
     if (key == "Pid") info.pid = parse_number<std::int64_t>(value);
     if (key == "ticks") ticks = parse_number<std::uint64_t>(value);
     if (key == "it_value") parse_timer(value, ticks, info);
+    if (key == "sigmask") info.signals = parse_number<std::uint64_t>(value, 16);
     if (key == "eventfd-count") info.event_count = parse_number<std::uint64_t>(value, 16);
   }
   return info;
@@ -117,6 +118,7 @@ void apply_fdinfo(const FdInfo& info, FdFacts& fd, facts::Snapshot& snapshot) {
   if (fd.type == FdType::epoll) fd.epoll = info.watches;
   if (fd.type == FdType::pidfd) fd.pid = info.pid;
   if (fd.type == FdType::timerfd) fd.timer_ms = info.timer_ms;
+  if (fd.type == FdType::signalfd) fd.signals = info.signals;
   if (fd.type == FdType::eventfd && info.event_count) {
     snapshot.readings.push_back({fmt::format("fd.{}.eventfd_count", fd.fd), "eventfd-count", "",
                                  fmt::format("{}", *info.event_count), facts::Source::procfs});

@@ -17,6 +17,7 @@ struct FdInfo {
   std::optional<std::int64_t> pid;           // pidfd: -1 = ended and reaped
   std::optional<std::uint64_t> timer_ms;     // timerfd: until it fires, 0 = fired and not read, absent = disarmed
   std::optional<std::uint64_t> event_count;  // eventfd
+  std::optional<std::uint64_t> signals;      // signalfd: those that it takes, bit n-1 = signal n
 };
 
 // Lines that are not understood leave their fields absent.

@@ -201,6 +201,7 @@ void read_asyncio(Python& python, const facts::Snapshot& snapshot, const Driver&
   loop.stopping = flag_of(python, *object, "_stopping");
   loop.closed = flag_of(python, *object, "_closed");
   read_wakeup(python, *object, loop);
+  read_watched_asyncio(python, loop);
   read_signal_handlers(python, *object, loop);
   const auto* interpreter = snapshot.interpreter(loop.interpreter);
   if (interpreter == nullptr) return;

@@ -44,6 +44,10 @@ void read_queued(cpython::Python& python, facts::LoopFacts& loop);
 // The callable that a Handle runs, and its arguments.
 std::vector<RemoteAddr> parts_of_handle(cpython::Python& python, RemoteAddr handle);
 
+// watched.cpp: what is in the loop's epoll set, by its selector's or io manager's own map (facts::LoopFacts::watched).
+void read_watched_asyncio(cpython::Python& python, facts::LoopFacts& loop);
+void read_watched_trio(cpython::Python& python, facts::LoopFacts& loop);
+
 // awaited.cpp: what threads block on in Python, and who makes it (facts::PythonFacts::awaited). Needs the loops.
 void read_awaited(cpython::Python& python, facts::Snapshot& snapshot);
 

@@ -159,6 +159,7 @@ void read_trio(Python& python, const Driver& driver, LoopFacts& loop) {
   if (auto active = python.objects().path(*runner, "deadlines._active"))
     loop.scheduled = python.objects().integer(*active).to_optional();
   read_wakeup(python, *runner, loop);
+  read_watched_trio(python, loop);
   read_tasks(python, *runner, loop);
 }
 

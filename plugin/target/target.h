@@ -47,6 +47,7 @@ struct TargetThread {
 // What a core's notes say of its process.
 struct TargetProcess {
   std::optional<std::int64_t> parent, group, session;
+  bool died = false;  // the kernel wrote the core as a signal ended the process
 };
 
 // Something about the target itself that a reader of the report must know.

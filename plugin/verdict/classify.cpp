@@ -75,68 +75,97 @@ const facts::LoopFacts* other_loop_of(const Process& process, std::uint64_t tid)
   return nullptr;
 }
 
+struct MissingFact {
+  std::string what;
+  std::vector<std::string> would_decide;
+};
+
+MissingFact missing_of_gil(const Case& c, const GilGrip& grip) {
+  const auto holder = c.process.thread_label(grip.holder->tid);
+  if (grip.grip == Grip::hogged && grip.on_native_lock)
+    return {fmt::format("who holds the native lock that {} waits for with the GIL in hand", holder), {"G1", "G2"}};
+  if (!c.graph.main_gets_gil())
+    return {fmt::format("whether {}, which has the GIL, gives it up: a second sample of the running process", holder),
+            {"S1", "G3", "N2"}};
+  return {"whether anything moves: a second sample of the running process", {"S1", "G3", "N2"}};
+}
+
+MissingFact missing_of_loop(const Case& c, const facts::LoopFacts& loop) {
+  const auto wait = loop_wait(c.process, c.graph, loop);
+  if (loop.object == 0 || !loop.tasks_known)
+    return {"the loop that the main thread runs: its objects could not be read", {"L1", "L5", "N3"}};
+  if (wait && !wait->workers.empty())
+    return {
+        fmt::format("what {} will do: the loop may wait for its job", c.process.thread_label(wait->workers.front())),
+        {"L6", "L1"}};
+  if (wait && loop.ready.value_or(0) > 0) return {"who queued work without waking the loop", {"L5"}};
+  if (wait && !loop.signal_handlers.empty() && wait->wakers.empty())
+    return {
+        "whether the loop is meant to wait for a signal only: it has handlers for signals and nothing else can wake it",
+        {"L1", "N3"}};
+  return {wait && wait->missing ? *wait->missing : "who could still wake the loop", {"L1", "N3"}};
+}
+
+// Of a main thread that waits in a system call.
+MissingFact missing_of_wait(const Case& c) {
+  const auto main = c.process.main_tid();
+  const auto& waiting = c.graph.waiting(main);
+  const auto* thread = c.process.thread(main);
+  const bool open = waiting.waker == Waker::none || waiting.waker == Waker::unknown;
+  if (open && thread != nullptr && thread->wait.fd)
+    return {fmt::format("what fd {} is and who has its other end", *thread->wait.fd), {"B2", "B3", "P6", "N3"}};
+  if (open && thread != nullptr && !thread->wait.fds.empty())
+    return {"what the descriptors are that the main thread waits for, and who has their other ends",
+            {"B2", "B3", "P6", "N3"}};
+  if (open && thread != nullptr && thread->wait.kind == facts::WaitKind::futex && !thread->wait.timeout_ms)
+    return {"when the timeout of the main thread's wait ends", {"K1", "I3", "N3"}};
+  if (open) return {"who holds the lock that the main thread waits for", {"K1", "I3", "L6", "P1"}};
+  return {fmt::format("whether what the main thread waits for will come: {}",
+                      waiting.on.empty() ? "nothing was read" : waiting.on.front().what),
+          {"B2", "B3", "P6", "N3"}};
+}
+
+// The fact that would decide.
+MissingFact missing_fact(const Case& c) {
+  const auto& process = c.process;
+  const auto main = process.main_tid();
+  const int gil = process.main_gil();
+  const GilGrip* grip = gil >= 0 ? &c.graph.grips()[gil] : nullptr;
+  const bool held = grip != nullptr && grip->grip == Grip::held;
+  if ((grip != nullptr && grip->grip == Grip::hogged && grip->on_native_lock) || (held && !c.graph.main_gets_gil()))
+    return missing_of_gil(c, *grip);
+  if (!process.stack_is_known(main)) return {"the Python frames of the main thread", {"L1", "L3", "K1", "N3"}};
+  if (const auto* loop = process.loop_of(main); loop != nullptr && loop->in_selector) return missing_of_loop(c, *loop);
+  if (const auto* other = other_loop_of(process, main); other != nullptr && other->in_selector)
+    return {
+        fmt::format("what {}, the event loop that it runs, waits for: loops of that kind are not read", other->type),
+        {"L1", "N3"}};
+  if (held && (process.waits_for_gil(main) || c.graph.waiting(main).waker == Waker::running))
+    return missing_of_gil(c, *grip);
+  return missing_of_wait(c);
+}
+
 // What the undetermined process is waiting for, and which fact would decide.
 Finding undetermined(const Case& c, std::vector<facts::Gap>& gaps) {
   const auto& process = c.process;
   const auto main = process.main_tid();
   auto finding = make_finding("", "undetermined", Confidence::possible);
   finding.path = c.graph.path(main);
-  finding.blame.push_back(process.blame(main));
-  cite_wait(finding, process, main);
-  const auto& waiting = c.graph.waiting(main);
+  // Who keeps the GIL is to be looked at, whoever else waits.
   const int gil = process.main_gil();
-  const GilGrip* grip = gil >= 0 ? &c.graph.grips()[gil] : nullptr;
-  std::string missing;
-  std::vector<std::string> shapes;
-  if (grip != nullptr && grip->grip == Grip::hogged && grip->on_native_lock) {
-    missing = fmt::format("who holds the native lock that {} waits for with the GIL in hand",
-                          process.thread_label(grip->holder->tid));
-    shapes = {"G1", "G2"};
-  } else if (grip != nullptr && grip->grip == Grip::held && !c.graph.main_gets_gil()) {
-    missing = fmt::format("whether {}, which has the GIL, gives it up: a second sample of the running process",
-                          process.thread_label(grip->holder->tid));
-    shapes = {"S1", "G3", "N2"};
-  } else if (const auto* loop = process.loop_of(main); loop != nullptr && loop->in_selector) {
-    auto wait = loop_wait(process, c.graph, *loop);
-    if (wait && !wait->workers.empty()) {
-      missing =
-          fmt::format("what {} will do: the loop may wait for its job", process.thread_label(wait->workers.front()));
-      shapes = {"L6", "L1"};
-    } else if (wait && wait->loop->ready.value_or(0) > 0) {
-      missing = "who queued work without waking the loop";
-      shapes = {"L5"};
-    } else if (wait && !wait->loop->signal_handlers.empty() && wait->wakers.empty()) {
-      missing =
-          "whether the loop is meant to wait for a signal only: it has handlers for signals and nothing else can wake "
-          "it";
-      shapes = {"L1", "N3"};
-    } else {
-      missing = wait && wait->missing ? *wait->missing : "who could still wake the loop";
-      shapes = {"L1", "N3"};
-    }
-  } else if (const auto* other = other_loop_of(process, main); other != nullptr && other->in_selector) {
-    missing =
-        fmt::format("what {}, the event loop that it runs, waits for: loops of that kind are not read", other->type);
-    shapes = {"L1", "N3"};
-  } else if (grip != nullptr && grip->grip == Grip::held &&
-             (process.waits_for_gil(main) || waiting.waker == Waker::running)) {
-    missing = "whether anything moves: a second sample of the running process";
-    shapes = {"S1", "G3", "N2"};
-  } else if (waiting.waker == Waker::none || waiting.waker == Waker::unknown) {
-    missing = "who holds the lock that the main thread waits for";
-    shapes = {"K1", "I3", "L6", "P1"};
-  } else {
-    missing = fmt::format("whether what the main thread waits for will come: {}",
-                          waiting.on.empty() ? "nothing was read" : waiting.on.front().what);
-    shapes = {"B2", "B3", "P6", "N3"};
-  }
-  std::string label = process.thread_label(main);
+  const auto* grip = gil >= 0 ? &c.graph.grips()[gil] : nullptr;
+  const bool kept = grip != nullptr && grip->holder != nullptr && grip->grip == Grip::hogged;
+  finding.blame.push_back(process.blame(kept ? grip->holder->tid : main));
+  cite_wait(finding, process, main);
+  auto missing = missing_fact(c);
   finding.summary = fmt::format("No shape that this version knows is proved. The {} is {}. It would take to know {}.",
-                                label, doing(process, main).empty() ? "running" : doing(process, main), missing);
+                                process.thread_label(main),
+                                doing(process, main).empty() ? "running" : doing(process, main), missing.what);
   finding.advice =
       "Look again in a while (a second look that shows the same is evidence), and at hang threads, hang gil and hang "
       "channels.";
-  gaps.push_back({missing, "not read, or beyond what this version decides", shapes});
+  gaps.push_back(
+      {std::move(missing.what), "not read, or beyond what this version decides", std::move(missing.would_decide)});
   return finding;
 }
 

@@ -148,8 +148,10 @@ void Builder::add_native_lock(std::size_t waiter, const facts::NativeLockFacts& 
   const auto node = graph_.add(NodeKind::native_lock, RemoteAddr(lock.futex).hex(), on.what);
   graph_.connect({waiter, node, "waits for", on.evidence, true, alone});
   if (!lock.owner) return;
-  graph_.connect({node, thread(*lock.owner), lock.recorded ? "owned by" : "being initialized by", lock.evidence,
-                  lock.recorded, true});
+  const char* verb = lock.kind == facts::kEndOfThread ? "is that of"
+                     : lock.recorded                  ? "owned by"
+                                                      : "being initialized by";
+  graph_.connect({node, thread(*lock.owner), verb, lock.evidence, lock.recorded, true});
 }
 
 void Builder::add_lock(std::size_t waiter, const facts::LockFacts& lock, const WaitsFor& on, bool alone) {

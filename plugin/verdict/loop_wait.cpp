@@ -38,6 +38,10 @@ void other_threads(const Process& process, const WaitGraph& graph, LoopWait& wai
     // trio's guest mode waits for events in a worker.
     if (state != nullptr && is_busy_pool_worker(*state) && process.loop_of(tid) == nullptr) wait.workers.push_back(tid);
   }
+  for (auto tid : process.python_tids())
+    if (tid != wait.loop->tid && graph.waiting(tid).waker == Waker::signal &&
+        (!wait.loop->wakers_searched || contains(wait.loop->wakers, tid)))
+      wait.wakers.push_back({Waker::signal, fmt::format("a signal, for which {} waits", process.thread_label(tid))});
   for (auto tid : graph.alive_besides(wait.loop->tid)) {
     if (contains(wait.workers, tid)) {
       wait.wakers.push_back({Waker::running, fmt::format("{}, which works on a job that may be for this loop",
@@ -77,7 +81,9 @@ std::optional<LoopWait> loop_wait(const Process& process, const WaitGraph& graph
   if (!wait.unread.empty())
     wait.missing = fmt::format("the Python frames of {}, which may have to do with the loop",
                                process.thread_label(wait.unread.front()));
-  if (!process.facts().kernel.fds_known)
+  // Where the loop's own map stands for the kernel's, what is not known of its descriptors is said by own_wait().
+  const bool mapped = loop.watched && loop.epfd && loop.epfd == thread->wait.fd;
+  if (!process.facts().kernel.fds_known && !mapped)
     wait.missing = "what the loop's descriptors are and who holds their other ends";
   bool any_task = false;
   for (const auto& task : loop.tasks) {
@@ -109,7 +115,16 @@ bool closes_executor(const Process& process, const LoopFacts& loop) {
 
 bool nothing_can_wake(const LoopWait& wait) {
   return wait.endless && wait.wakers.empty() && wait.workers.empty() && !wait.missing && !wait.wants_forever &&
-         !wait.no_tasks && wait.loop->ready.value_or(0) == 0 && wait.loop->signal_handlers.empty();
+         !wait.no_tasks && wait.loop->ready.value_or(0) == 0 && wait.loop->signal_handlers.empty() &&
+         !waits_for_signal(*wait.loop);
+}
+
+bool waits_for_signal(const LoopFacts& loop) {
+  return std::any_of(loop.tasks.begin(), loop.tasks.end(), [](const facts::TaskFacts& task) {
+    return std::any_of(task.frames.begin(), task.frames.end(), [](const facts::FrameFacts& frame) {
+      return frame.file.ends_with("trio/_signals.py") && frame.function.ends_with("SignalReceiver.__anext__");
+    });
+  });
 }
 
 const facts::TaskFacts* find_task(const LoopFacts& loop, std::uint64_t object) {

@@ -41,6 +41,8 @@ bool closes_executor(const Process& process, const facts::LoopFacts& loop);
 // Proof by exhaustion: no timer, no descriptor that anything outside can make ready, no thread that can act and leads
 // here, and tasks that nobody made to wait for ever.
 bool nothing_can_wake(const LoopWait& wait);
+// A task waits for a signal by design: trio.open_signal_receiver().
+bool waits_for_signal(const facts::LoopFacts& loop);
 // The task of the loop with that address; null if there is none.
 const facts::TaskFacts* find_task(const facts::LoopFacts& loop, std::uint64_t object);
 // The task that the loop's sleep is about: the one that the run function waits for or, where that waits for other

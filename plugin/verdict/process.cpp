@@ -67,6 +67,30 @@ const ThreadStateFacts* Process::current_state(std::uint64_t tid) const {
   return best;
 }
 
+std::string Process::takes_sigint() const {
+  constexpr std::uint64_t kSigint = 1 << 1;
+  const auto* main = main_thread();
+  if (main == nullptr || !main->sig_blk) return {};
+  for (const auto& thread : facts_->threads)
+    // The kernel prefers the main thread where that does not block it (complete_signal, kernel/signal.c). While a
+    // thread is in rt_sigtimedwait what it waits for is not in its SigBlk.
+    if ((thread.wait.signals.value_or(0) & kSigint) != 0 &&
+        (thread.tid == main_tid_ || (*main->sig_blk & kSigint) != 0))
+      return fmt::format("the {}, which waits for it in {}", thread_label(thread.tid), thread.wait.name);
+  const bool blocked = std::all_of(facts_->threads.begin(), facts_->threads.end(), [](const auto& thread) {
+    return !thread.sig_blk || (*thread.sig_blk & kSigint) != 0;
+  });
+  for (const auto& fd : facts_->kernel.fds)
+    if (blocked && (fd.signals.value_or(0) & kSigint) != 0) return fmt::format("fd {}, a signalfd", fd.fd);
+  return {};
+}
+
+bool Process::stack_is_known(std::uint64_t tid) const {
+  const auto& states = states_of(tid);
+  return !states.empty() &&
+         std::all_of(states.begin(), states.end(), [](const auto* state) { return state->frames_complete; });
+}
+
 const facts::CaughtInterrupt* Process::caught_interrupt() const {
   const auto* state = current_state(main_tid_);
   const bool raises = python().signals.sigint_handler == facts::HandlerKind::default_int_handler;

@@ -35,6 +35,11 @@ class Process {
   // The one whose frames are on top of that thread's C stack: of several with frames, the subinterpreter's, because
   // exec() in a subinterpreter nests inside the caller's frames and empties its own when it returns.
   [[nodiscard]] const facts::ThreadStateFacts* current_state(std::uint64_t tid) const;
+  // Its Python stacks were read to their ends. One that was not may block a loop, join a thread or hold a lock.
+  [[nodiscard]] bool stack_is_known(std::uint64_t tid) const;
+  // Who takes SIGINT before any handler could run, in words: a thread in sigwait() while the main thread blocks it, or
+  // a signalfd while all do. "" if nobody does.
+  [[nodiscard]] std::string takes_sigint() const;
   // OS threads that have a thread state, main first, then by tid.
   [[nodiscard]] const std::vector<std::uint64_t>& python_tids() const { return python_tids_; }
 

@@ -37,7 +37,7 @@ class Walk {
 
  private:
   void add(int number, std::string title, Mark mark, std::string evidence) {
-    if (dead_) {
+    if (dead_ || taken_) {
       mark = mark == Mark::ok || mark == Mark::full ? mark : Mark::not_reached;
     }
     result_.steps.push_back({number, std::move(title), mark, std::move(evidence)});
@@ -45,7 +45,7 @@ class Walk {
 
   void die(int number, std::string title, const std::string& why, Answer answer = Answer::no) {
     add(number, std::move(title), Mark::dead, why);
-    if (dead_) return;
+    if (dead_ || taken_) return;
     dead_ = true;
     result_.answer = answer;
     result_.step = number;
@@ -66,6 +66,7 @@ class Walk {
   void python_handler();
   void reached_top();
   void finish();
+  [[nodiscard]] bool runs_no_python() const;
   [[nodiscard]] bool handler_is_stuck() const;
   [[nodiscard]] std::string held_back_in_trio(const facts::LoopFacts& loop) const;
   [[nodiscard]] std::string joined_by_exit() const;
@@ -86,12 +87,15 @@ class Walk {
   const facts::Snapshot& facts_;
   CtrlC result_;
   bool dead_ = false;
+  bool taken_ = false;  // by the program itself, before the handler
   std::optional<std::pair<int, std::string>> doubt_;
   std::optional<std::string> partly_;
 };
 
 void Walk::stopped() {
   const auto& kernel = facts_.kernel.process;
+  if (!kernel.state && facts_.target.died)  // to one that is stopped the kernel delivers no signal (do_signal_stop)
+    return add(0, "running", Mark::ok, "a signal ended it, so it was not stopped");
   if (!kernel.state) return doubt(0, "running", "process state not known");
   if (facts_.target.stopped_by_host)
     return add(0, "running", Mark::ok, "held by this debugger now; it runs again when the debugger lets go");
@@ -127,6 +131,12 @@ void Walk::blocked() {
     if ((*thread.sig_blk & kSigintBit) != 0) ++blocked;
   }
   if (known == 0) return doubt(2, "not blocked", "signal masks not known");
+  // What the program does with it then is its own affair, and no step of CPython's.
+  if (const auto taker = process_.takes_sigint(); !taker.empty()) {
+    doubt(2, "not blocked", fmt::format("the program takes it by itself: {}", taker));
+    taken_ = !dead_;
+    return;
+  }
   const auto* main = process_.main_thread();
   const bool waits_for_signal = main != nullptr && main->wait.kind == WaitKind::signal;
   if (blocked == known && waits_for_signal)
@@ -213,8 +223,8 @@ void Walk::main_can_run() {
                  fmt::format("{} has the GIL and did not move: it may be inside one native call",
                              process_.thread_label(grip.holder->tid)));
   const auto* thread = process_.main_thread();
-  const bool asleep =
-      thread != nullptr && thread->wait.kind != WaitKind::none && thread->wait.kind != WaitKind::unknown;
+  if (thread == nullptr) return doubt(5, title, "the main thread is not among the threads that were read");
+  const bool asleep = thread->wait.kind != WaitKind::none && thread->wait.kind != WaitKind::unknown;
   if (waiting.waker == Waker::running || !asleep) return add(5, title, Mark::ok, "it runs");
   // The kernel gives the signal to a thread that does not block it; that one runs the C handler, and the main thread is
   // woken by the wakeup fd or not at all.
@@ -227,9 +237,22 @@ void Walk::main_can_run() {
   // A lock of Python's gives up its wait for a signal, a native one goes on: which it is was not read.
   if (signals().sigint_tripped == true && thread->wait.kind == WaitKind::futex && !wakes_soon(waiting))
     return doubt(5, title, "a SIGINT waits already and it sleeps on in futex; whether a further one ends that wait");
+  if (const auto* lock = process_.native_lock_of(process_.main_tid()); lock != nullptr && !wakes_soon(waiting))
+    return die(5, title,
+               fmt::format("the main thread sleeps in native code on the {}, which no signal interrupts", lock->kind));
+  if (runs_no_python())
+    return doubt(5, title, "the main thread is in native code, with no Python of its own to go back to");
   add(5, title, Mark::ok,
       fmt::format("GIL free for it; a signal interrupts {}",
                   thread->wait.name.empty() ? "its wait" : thread->wait.name));
+}
+
+// A program that embeds CPython, in its own main loop: handlers run when Python runs on this thread again, if ever.
+bool Walk::runs_no_python() const {
+  const auto& states = process_.states_of(process_.main_tid());
+  return process_.python().finalizing != true && std::all_of(states.begin(), states.end(), [](const auto* state) {
+           return state->frames.empty() && state->frames_complete;
+         });
 }
 
 // The handler of SIGINT runs already and waits for ever: another SIGINT runs it once more, on top.

@@ -100,7 +100,9 @@ bool is_idle_pool_worker(const facts::ThreadStateFacts& state) {
   const auto& frames = state.frames;
   const int at = pool_frame(frames);
   // The wait for work is a C call of the worker function itself (SimpleQueue.get, Lock.acquire) or of its queue.
-  if (at <= 0) return at == 0;
+  if (at < 0) return false;
+  // anyio's worker waits in its queue's get(), which is Python: with nothing inside of run() it runs a C function.
+  if (at == 0) return !is_anyio_worker(frames[at]);
   const auto& inside = frames[at - 1];
   if (frame_is(inside, "/queue.py", "Queue.get") && is_anyio_worker(frames[at])) return state.pool != 0;
   return at == 1 && inside.file.ends_with("multiprocessing/queues.py");
@@ -162,6 +164,25 @@ WaitsFor WaitGraph::resolve_fd(int fd, bool for_reading, const std::string& how)
   return on;
 }
 
+namespace {
+
+WaitsFor own_wakeup(int fd, const Wait& wait) {
+  return {fmt::format("fd {}: its own wakeup socket", fd), wait.name, Waker::none, -1, fd, End::never};
+}
+
+// What only the loop's own map says of a descriptor.
+WaitsFor watched_fd(const facts::WatchedFd& one, const Wait& wait) {
+  if (!one.accepts) return {fmt::format("fd {}", one.fd), wait.name, Waker::unknown, -1, one.fd, End::unknown};
+  return {fmt::format("fd {}: a socket on which the loop accepts connections", one.fd),
+          wait.name,
+          Waker::outside,
+          -1,
+          one.fd,
+          End::listening};
+}
+
+}  // namespace
+
 // epoll, poll, select: any of several descriptors.
 void WaitGraph::resolve_many(const Wait& wait, Waiting& waiting) const {
   const auto& facts = process_->facts();
@@ -172,7 +193,13 @@ void WaitGraph::resolve_many(const Wait& wait, Waiting& waiting) const {
   std::vector<std::pair<int, bool>> watched;  // fd, for reading
   if (wait.kind == WaitKind::epoll) {
     const auto* set = wait.fd ? facts.fd(*wait.fd) : nullptr;
-    if (set == nullptr || !facts.kernel.fds_known) {
+    const bool known = set != nullptr && facts.kernel.fds_known;
+    if (!known && loop != nullptr && loop->watched && loop->epfd && loop->epfd == wait.fd) {
+      for (const auto& one : *loop->watched)
+        waiting.on.push_back(is_own(one.fd) ? own_wakeup(one.fd, wait) : watched_fd(one, wait));
+      return;
+    }
+    if (!known) {
       waiting.on.push_back({fmt::format("epoll set {}", wait.fd.value_or(-1)), wait.name, Waker::unknown});
       return;
     }
@@ -183,12 +210,7 @@ void WaitGraph::resolve_many(const Wait& wait, Waiting& waiting) const {
     for (int fd : wait.fds) watched.emplace_back(fd, true);
   }
   for (auto [fd, for_reading] : watched) {
-    if (is_own(fd)) {
-      waiting.on.push_back(
-          {fmt::format("fd {}: its own wakeup socket", fd), wait.name, Waker::none, -1, fd, End::never});
-    } else {
-      waiting.on.push_back(resolve_fd(fd, for_reading, wait.name));
-    }
+    waiting.on.push_back(is_own(fd) ? own_wakeup(fd, wait) : resolve_fd(fd, for_reading, wait.name));
   }
 }
 

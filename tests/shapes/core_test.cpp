@@ -1,6 +1,8 @@
 // What a core cannot know lowers verdicts, and never makes one up.
 #include <algorithm>
 #include <gtest/gtest.h>
+#include <utility>
+#include <vector>
 
 #include "shapes/classify.h"
 
@@ -45,6 +47,63 @@ TEST(InACore, ATimerWithoutADateIsNotIdleWithASignalWaiting) {
   auto patient = asleep_without_a_date();
   patient.tripped();
   EXPECT_EQ(classify(patient).finding.id, "");
+}
+
+// What was not read may block, join or run a loop.
+TEST(InACore, NorWithAStackThatWasNotRead) {
+  auto patient = asleep_without_a_date();
+  patient.state(100).frames.clear();
+  patient.state(100).frames_complete = false;
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "");
+  EXPECT_EQ(verdict.gaps.back().what, "the Python frames of the main thread");
+}
+
+TEST(InACore, NorWithALoopThatWasNotRead) {
+  Patient patient;
+  auto& loop = patient.loop(100, facts::LoopKind::asyncio, 3'600'000);
+  EXPECT_EQ(classify(patient).finding.id, "N3");
+  loop.object = 0;
+  EXPECT_EQ(classify(patient).finding.id, "");
+  loop.object = 0x800000;
+  loop.tasks_known = false;
+  EXPECT_EQ(classify(patient).finding.id, "");
+}
+
+// The kernel delivers nothing to a process that is stopped, so one that died of a signal was not.
+TEST(InACore, OfAProcessThatDiedItWasNotStopped) {
+  auto patient = asleep_without_a_date();
+  EXPECT_EQ(classify(patient).ctrl_c.step, 0);
+  patient.facts().target.died = true;
+  EXPECT_NE(classify(patient).ctrl_c.step, 0);
+}
+
+// A loop asleep on epoll set 5, of which only the loop's own map is known.
+Patient loop_in_a_core(std::vector<facts::WatchedFd> watched) {
+  Patient patient;
+  auto& loop = patient.loop(100);
+  loop.own_fds = {5, 6, 7};
+  loop.watched = std::move(watched);
+  as_core(patient);
+  return patient;
+}
+
+TEST(InACore, TheLoopsOwnMapShowsThatNothingWakesIt) {
+  auto patient = loop_in_a_core({{6, false}});
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "L1");
+  EXPECT_EQ(verdict.finding.confidence, Confidence::likely) << "the kernel's list was not seen";
+  patient.facts().python->loops.front().epfd = 9;
+  EXPECT_EQ(classify(patient).finding.id, "") << "it sleeps on another epoll set";
+}
+
+TEST(InACore, WhatElseTheMapHasIsNotKnown) {
+  auto patient = loop_in_a_core({{6, false}, {8, false}});
+  EXPECT_EQ(classify(patient).finding.id, "");
+  patient = loop_in_a_core({{6, false}, {8, true}});
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "N3") << "it accepts connections";
+  EXPECT_EQ(verdict.finding.confidence, Confidence::likely);
 }
 
 TEST(InACore, NorInASubinterpreterWhereCtrlCIsDead) {

@@ -1,5 +1,6 @@
 // Who holds the GIL, and is that a hang? S1, G3 and N2, and what they must not be taken for.
 #include <algorithm>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "shapes/classify.h"
@@ -164,6 +165,21 @@ TEST(G1, NotWhenTheOwnerDoesNotWaitForTheGil) {
   auto patient = deadlocked(102);
   patient.python_thread(102, "other");
   EXPECT_EQ(classify(patient).finding.id, "G3") << "a native call that keeps the GIL";
+}
+
+TEST(G1, TheLockMayBeTheEndOfAThread) {
+  auto patient = deadlocked(100);
+  patient.facts().native_locks[0].kind = facts::kEndOfThread;
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "G1");
+  EXPECT_THAT(verdict.finding.summary, testing::HasSubstr("is that thread and waits for the GIL"));
+}
+
+TEST(G3, AMutexThatItsOwnWaiterHasLocked) {
+  auto patient = deadlocked(101);
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "G3");
+  EXPECT_THAT(verdict.finding.summary, testing::HasSubstr("that it has locked itself"));
 }
 
 TEST(G1, NotWhenTheNumberIsNoThread) {

@@ -203,6 +203,21 @@ TEST(I5, NobodyIsLeftWhoCouldPut) {
   EXPECT_EQ(verdict.ctrl_c.answer, Answer::yes);
 }
 
+// The main thread waits for an event; all that could set it polls for ever.
+TEST(I5, TheMainThreadWaitsForOneThatPolls) {
+  Patient patient;
+  patient.python_thread(101, "consumer");
+  patient.state(101).polling = facts::Polling{0, "queue 3", false, true};
+  sleeps(patient, 101, 10);
+  patient.thread(100).wait = endless_futex(0x900000);
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "I5") << "its naps are no dates";
+  EXPECT_EQ(verdict.finding.blame[0].tid, 101u);
+  patient.python_thread(102, "other");
+  sleeps(patient, 102, 5000);
+  EXPECT_NE(classify(patient).finding.id, "I5");
+}
+
 TEST(I5, NotWithATimeout) {
   auto patient = polling();
   patient.state(100).polling->endless = false;

@@ -199,6 +199,29 @@ TEST(L1, SleepForeverIsOnPurpose) {
   EXPECT_EQ(classify(patient).finding.id, "N3");
 }
 
+TEST(L1, ATaskOfTriosThatWaitsForSignalsIsIdle) {
+  Patient patient;
+  auto& loop = patient.loop(100, LoopKind::trio);
+  loop.tasks.front().frames.insert(
+      loop.tasks.front().frames.begin(),
+      {0x610000, "SignalReceiver.__anext__", "/usr/lib/python3/dist-packages/trio/_signals.py", 106, false, 0x2, {}});
+  EXPECT_EQ(classify(patient).finding.id, "N3");
+}
+
+// What the main task waits for is reached from the loop's callbacks, and those are handlers of signals only.
+TEST(L1, AHandlerOfASignalThatLeadsToTheWaitIsIdle) {
+  Patient patient;
+  auto& loop = patient.loop(100);
+  loop.signal_handlers = {15};
+  auto& parked = loop.tasks.front().parked;
+  parked.on = facts::ParkedOn::event;
+  parked.object = 0x650000;
+  parked.searched = true;
+  EXPECT_EQ(classify(patient).finding.id, "") << "it may be meant to";
+  parked.could_end = {0};
+  EXPECT_EQ(classify(patient).finding.id, "N3");
+}
+
 TEST(L1, WithoutTheDescriptorsACoreDoesNotSay) {
   Patient patient;
   patient.loop(100);

@@ -56,6 +56,80 @@ TEST(S5, NotWhenOneThreadTakesIt) {
   EXPECT_NE(classify(patient).finding.id, "S5");
 }
 
+constexpr std::uint64_t kSigint = 2;  // as a mask
+
+// While a thread is in rt_sigtimedwait, what it waits for is not in its mask.
+TEST(S5, NotWhenAThreadWaitsForTheSignal) {
+  auto patient = sleeping();
+  patient.python_thread(101, "watcher");
+  patient.thread(100).sig_blk = kSigint;
+  patient.thread(100).wait = endless_futex(0x910000);
+  auto& wait = patient.thread(101).wait;
+  wait = {};
+  wait.kind = facts::WaitKind::signal;
+  wait.name = "rt_sigtimedwait";
+  wait.timeout_ms = -1;
+  wait.signals = kSigint;
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.finding.id, "N3");
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::unknown) << "the program does with it what it likes";
+  EXPECT_EQ(verdict.ctrl_c.step, 2);
+  patient.thread(101).wait.signals = 1 << 9;  // SIGUSR1
+  patient.thread(101).sig_blk = kSigint;
+  EXPECT_EQ(classify(patient).ctrl_c.answer, Answer::no);
+}
+
+TEST(S5, NotWhenASignalfdTakesIt) {
+  auto patient = sleeping();
+  patient.thread(100).sig_blk = kSigint;
+  facts::FdFacts fd;
+  fd.fd = 4;
+  fd.type = facts::FdType::signalfd;
+  fd.signals = kSigint;
+  patient.facts().kernel.fds.push_back(fd);
+  EXPECT_NE(classify(patient).finding.id, "S5");
+  EXPECT_EQ(classify(patient).ctrl_c.answer, Answer::unknown);
+  patient.facts().kernel.fds.back().signals = 1 << 9;
+  EXPECT_EQ(classify(patient).finding.id, "S5");
+}
+
+// The C library's system() ignores SIGINT and blocks SIGCHLD as long as the shell runs.
+TEST(S5, NotInsideOfSystem) {
+  Patient patient;
+  patient.facts().kernel.process.sig_ign = kSigint;
+  auto& thread = patient.thread(100);
+  thread.wait = {};
+  thread.wait.kind = facts::WaitKind::wait_child;
+  thread.wait.name = "wait4";
+  thread.wait.pid = 4711;
+  thread.sig_blk = 1 << 16;
+  EXPECT_NE(classify(patient).finding.id, "S5");
+  EXPECT_EQ(classify(patient).ctrl_c.step, 1);
+  thread.sig_blk = 0;
+  EXPECT_EQ(classify(patient).finding.id, "S5");
+}
+
+TEST(SignalPath, NativeLocksAreNotInterrupted) {
+  Patient patient;
+  patient.python_thread(101, "owner");
+  sleeps(patient, 101);
+  patient.thread(100).wait = endless_futex(0x123456);
+  EXPECT_EQ(classify(patient).ctrl_c.answer, Answer::yes) << "a lock of Python's";
+  patient.facts().native_locks.push_back({0x123456, "pthread mutex", 101, true, "owner"});
+  const auto verdict = classify(patient);
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::no);
+  EXPECT_EQ(verdict.ctrl_c.step, 5);
+}
+
+TEST(SignalPath, AMainThreadWithoutPythonOrThatWasNotReadIsUnknown) {
+  auto patient = sleeping();
+  auto other = patient;
+  patient.state(100).frames.clear();
+  EXPECT_EQ(classify(patient).ctrl_c.answer, Answer::unknown);
+  other.facts().python->main_tid = 77;
+  EXPECT_NE(classify(other).ctrl_c.answer, Answer::yes);
+}
+
 TEST(S5, IsNotTheCauseOfAStarvedMain) {
   Patient patient;
   patient.interpreter(1).python_thread(101, "driver", 1).hog(101, 1).wants_gil(100).watched(550);

@@ -4,6 +4,15 @@
 #include "verdict/shapes/shape.h"
 
 namespace hang::verdict {
+namespace {
+
+// A mutex that its own waiter has locked before: the call never ends, and nobody else has a part in it.
+const facts::NativeLockFacts* own_lock(const Case& c, const GilGrip& grip) {
+  const auto* lock = grip.holder == nullptr ? nullptr : c.process.native_lock_of(grip.holder->tid);
+  return lock != nullptr && lock->recorded && lock->owner == grip.holder->tid ? lock : nullptr;
+}
+
+}  // namespace
 
 std::optional<Finding> gil_hog_native_call(const Case& c) {
   const auto& process = c.process;
@@ -11,7 +20,9 @@ std::optional<Finding> gil_hog_native_call(const Case& c) {
   const auto* main = process.main_interpreter();
   if (gil < 0 || main == nullptr) return std::nullopt;
   const auto& grip = c.graph.grips()[gil];
-  if (grip.grip != Grip::hogged || (grip.on_native_lock && !lock_is_owned_elsewhere(c, grip))) return std::nullopt;
+  const auto* own = own_lock(c, grip);
+  if (grip.grip != Grip::hogged || (grip.on_native_lock && own == nullptr && !lock_is_owned_elsewhere(c, grip)))
+    return std::nullopt;
   const auto tid = grip.holder->tid;
   if (grip.holder->interpreter != main->id && tid != process.main_tid()) return std::nullopt;  // S1
   auto finding = make_finding("G3", "gil-hog-native-call", grip.confidence);
@@ -21,6 +32,7 @@ std::optional<Finding> gil_hog_native_call(const Case& c) {
       grip.watched_ms > 0 ? fmt::format(" and has not let it go in the {} watched", duration(grip.watched_ms)) : "",
       tid == process.main_tid() ? "No other Python thread can run meanwhile."
                                 : "Every other Python thread, the main thread included, has to wait for it.");
+  if (own != nullptr) finding.summary += fmt::format(" It waits for the {} that it has locked itself.", own->kind);
   finding.path = c.graph.path(tid == process.main_tid() ? tid : process.main_tid());
   if (tid != process.main_tid() && process.waits_for_gil(process.main_tid()) != gil)
     finding.path.push_back({gil_label(process, gil), "held by " + label, grip.because, true});

@@ -30,6 +30,12 @@ Cycle find_cycle(const Case& c, std::uint64_t holder) {
   return cycle;
 }
 
+// What the thread has to do with the lock that another one waits for.
+std::string relation(const facts::NativeLockFacts& lock) {
+  if (lock.kind == facts::kEndOfThread) return "is that thread";
+  return lock.recorded ? "owns it" : "is initializing it";
+}
+
 // "main thread 7 holds the GIL and waits for the pthread mutex at 0x..; thread 8 owns it and waits for the GIL"
 std::string in_words(const Case& c, const Cycle& cycle) {
   const auto& process = c.process;
@@ -38,9 +44,9 @@ std::string in_words(const Case& c, const Cycle& cycle) {
     const auto tid = cycle.tids[i];
     const auto& waiting = c.graph.waiting(tid);
     const auto* before = i == 0 ? nullptr : process.native_lock_of(cycle.tids[i - 1]);
-    const std::string has = i == 0                                   ? "holds " + gil_label(process, process.main_gil())
-                            : before != nullptr && !before->recorded ? "is initializing it"
-                                                                     : "owns it";
+    const std::string has = i == 0              ? "holds " + gil_label(process, process.main_gil())
+                            : before == nullptr ? "owns it"
+                                                : relation(*before);
     words += fmt::format("{}{} {} and waits for {}", i == 0 ? "" : "; ",
                          i == 0 ? capital(process.thread_label(tid)) : process.thread_label(tid), has,
                          waiting.on.empty() ? "something" : waiting.on.front().what);

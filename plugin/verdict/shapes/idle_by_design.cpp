@@ -36,10 +36,19 @@ std::optional<Proof> proof_of(const Waiting& waiting) {
   return best;
 }
 
+// asyncio: all that the loop has are handlers of signals, and one of them leads to what the main task waits for.
+bool handler_ends_it(const LoopWait& wait) {
+  const auto& loop = *wait.loop;
+  const auto* task = parked_task(loop);
+  return !loop.signal_handlers.empty() && task != nullptr && wait.endless && !wait.missing && wait.wakers.empty() &&
+         wait.workers.empty() && loop.ready == 0 && loop.scheduled == 0 &&
+         std::find(task->parked.could_end.begin(), task->parked.could_end.end(), 0U) != task->parked.could_end.end();
+}
+
 // A loop asleep in its selector: its registered descriptors, or a live thread that leads to it.
 std::optional<Proof> loop_proof(const Case& c, const facts::LoopFacts& loop) {
   auto wait = loop_wait(c.process, c.graph, loop);
-  if (!wait) return std::nullopt;
+  if (!wait || loop.object == 0 || !loop.tasks_known) return std::nullopt;
   if (is_turning(c.graph.waiting(loop.tid))) return std::nullopt;  // caught between two turns: busy, not idle
   // On its way out, and the job that it waits for cannot be seen: that may be L6, whatever date the wait has.
   if (!wait->unread.empty() && closes_executor(c.process, loop)) return std::nullopt;
@@ -48,8 +57,13 @@ std::optional<Proof> loop_proof(const Case& c, const facts::LoopFacts& loop) {
     return Proof{"a task that sleeps for ever on purpose (trio.sleep_forever)", Confidence::likely};
   if (wait->no_tasks && wait->endless)
     return Proof{"work from outside: the loop runs for ever and has no task", Confidence::likely};
+  if (waits_for_signal(loop)) return Proof{"a signal (trio.open_signal_receiver)", Confidence::likely};
+  if (handler_ends_it(*wait))
+    return Proof{fmt::format("a signal: the loop's handler of {} leads to what its task waits for",
+                             signal_name(loop.signal_handlers.front())),
+                 Confidence::likely};
   for (const auto& waker : wait->wakers) {
-    if (waker.kind == Waker::signal || waker.kind == Waker::unknown) continue;
+    if (waker.kind == Waker::unknown) continue;
     return Proof{waker.words, Confidence::likely};
   }
   return std::nullopt;
@@ -86,6 +100,7 @@ std::optional<Finding> idle_by_design(const Case& c) {
   const auto main = process.main_tid();
   const auto* state = process.current_state(main);
   if (state == nullptr || process.waits_for_gil(main) || !c.graph.main_gets_gil()) return std::nullopt;
+  if (!process.stack_is_known(main)) return std::nullopt;
   if (date_decides(c, main)) return std::nullopt;
   // Asleep below a loop that is its parent's or its own: idle, or blocked, or deaf to Ctrl-C (L3, S4).
   if (const auto* loop = process.loop_of(main);
@@ -108,7 +123,13 @@ std::optional<Finding> idle_by_design(const Case& c) {
   }
   // A main thread on a lock (join, Event.wait) waits for its other threads: it is as idle as they are.
   if (!proof && !joins_loop && c.graph.waiting(main).waker == Waker::none && process.loop_of(main) == nullptr) {
-    for (auto tid : c.graph.alive_besides(main)) {
+    auto others = c.graph.alive_besides(main);
+    for (auto tid : process.python_tids())
+      if (tid != main && c.graph.waiting(tid).waker == Waker::signal) others.push_back(tid);
+    for (auto tid : others) {
+      if (!process.stack_is_known(tid)) continue;
+      // The short sleeps of one that polls without an end are no dates.
+      if (const auto* other = process.current_state(tid); other->polling && other->polling->endless == true) continue;
       const auto& waiting = c.graph.waiting(tid);
       if (waiting.waker == Waker::timer && (!has_near_date(waiting) || !waiting.wakes_in_ms)) continue;
       proof = thread_proof(c, tid);
@@ -118,7 +139,7 @@ std::optional<Finding> idle_by_design(const Case& c) {
       break;
     }
   }
-  if (!proof) return std::nullopt;
+  if (!proof || !process.stack_is_known(waits)) return std::nullopt;
   // Whether it is stopped, and what it does with signals, was not read.
   if (!process.facts().kernel.process.state) proof->confidence = std::max(proof->confidence, Confidence::likely);
   auto finding = make_finding("N3", "idle-by-design", proof->confidence);

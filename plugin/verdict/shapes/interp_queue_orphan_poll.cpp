@@ -14,6 +14,11 @@ const facts::ThreadStateFacts* find_poller(const Case& c) {
   if (main != nullptr && main->polling) return main;
   if (const auto joined = process.joins(process.main_tid()); joined != 0)
     if (const auto* state = process.current_state(joined); state != nullptr && state->polling) return state;
+  // A main thread on a lock waits for what its threads do; where all that could do anything poll for ever, one of
+  // those.
+  if (c.graph.waiting(process.main_tid()).waker != Waker::none) return nullptr;
+  for (auto tid : c.graph.alive_besides(process.main_tid()))
+    if (const auto* state = process.current_state(tid); state != nullptr && state->polling) return state;
   return nullptr;
 }
 

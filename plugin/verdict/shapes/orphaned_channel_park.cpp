@@ -33,8 +33,9 @@ std::string what_is_left(const LoopWait& wait) {
 Finding found(const Case& c, const LoopWait& wait) {
   const auto& process = c.process;
   const auto& loop = *wait.loop;
-  auto finding =
-      make_finding("L1", "orphaned-channel-park", wait.strangers.empty() ? Confidence::certain : Confidence::likely);
+  // The kernel's own list of what the loop watches was read, and no other thread could be a helper of it.
+  const bool certain = wait.strangers.empty() && process.facts().kernel.fds_known;
+  auto finding = make_finding("L1", "orphaned-channel-park", certain ? Confidence::certain : Confidence::likely);
   finding.seed_class = 2;
   const auto task = task_label(loop);
   finding.summary = fmt::format("The {} loop of {} (interpreter {}) sleeps and nothing can ever wake it: {}.{}",
@@ -79,7 +80,8 @@ bool is_alone(const LoopWait& wait, const facts::TaskFacts& task) {
                                    [](const auto& other) { return other.main && other.bounded != false; });
   return counts && task.parked.searched == true && task.parked.could_end.empty() && task.parked.tasks.empty() &&
          task.bounded == false && !bounded && loop.ready == 0 && loop.wakers_searched && loop.wakers.empty() &&
-         wait.workers.empty() && task.parked.available != true;
+         wait.workers.empty() && loop.signal_handlers.empty() && !waits_for_signal(loop) &&
+         task.parked.available != true;
 }
 
 std::optional<Finding> in_live_loop(const Case& c) {

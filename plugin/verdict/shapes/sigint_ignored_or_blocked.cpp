@@ -4,11 +4,27 @@
 #include "verdict/shapes/shape.h"
 
 namespace hang::verdict {
+namespace {
+
+// In os.system(): the C library's system() ignores SIGINT and SIGQUIT and blocks SIGCHLD while it waits for the shell
+// (sysdeps/posix/system.c), so that a Ctrl-C is the child's. Python knows nothing of that: its handler is still its
+// own.
+bool is_in_system(const Process& process) {
+  constexpr std::uint64_t kSigchld = 1 << 16;
+  const auto* main = process.main_thread();
+  const auto handler = process.python().signals.sigint_handler;
+  return main != nullptr && main->wait.kind == facts::WaitKind::wait_child &&
+         (main->sig_blk.value_or(0) & kSigchld) != 0 && handler != facts::HandlerKind::sig_ign &&
+         handler != facts::HandlerKind::unknown;
+}
+
+}  // namespace
 
 std::optional<Finding> sigint_ignored_or_blocked(const Case& c) {
   if (c.ctrl_c.answer != Answer::no || !c.ctrl_c.step || (*c.ctrl_c.step != 1 && *c.ctrl_c.step != 2))
     return std::nullopt;
   const auto& process = c.process;
+  if (is_in_system(process)) return std::nullopt;
   auto finding = make_finding("S5", "sigint-ignored-or-blocked", Confidence::certain);
   finding.summary = fmt::format("Ctrl-C never reaches Python: {}. The main thread is {}.", c.ctrl_c.why,
                                 doing(process, process.main_tid()));
