@@ -125,17 +125,27 @@ bool CodeValues::manager_takes_interrupt(RemoteAddr manager) {
     const auto classes = objects_.attribute(manager, "_exceptions");
     return classes && takes_interrupt(constant(*classes)) == true;
   }
-  const auto type = objects_.type_of(manager);
+  const RemoteAddr exit = class_attribute(manager, "__exit__");
+  return exit && objects_.type_name(exit).value_or("") == "function" && always_returns_true(exit);
+}
+
+// What the class of an object has by that name; NULL if nothing.
+RemoteAddr CodeValues::class_attribute(RemoteAddr object, const std::string& name) {
+  const auto type = objects_.type_of(object);
   const auto mro = type ? reader_.pointer("PyTypeObject", "tp_mro", *type) : type;
   const auto bases = mro ? objects_.items(*mro) : Result<std::vector<RemoteAddr>>(mro.error());
-  if (!bases) return false;
+  if (!bases) return {};
   for (const RemoteAddr base : *bases) {
     const auto dict = reader_.pointer("PyTypeObject", "tp_dict", base);
     if (!dict || !*dict) continue;
-    const auto exit = objects_.dict_get(*dict, "__exit__");
-    if (exit) return objects_.type_name(*exit).value_or("") == "function" && always_returns_true(*exit);
+    if (const auto found = objects_.dict_get(*dict, name)) return *found;
   }
-  return false;
+  return {};
+}
+
+RemoteAddr CodeValues::function_of(const Value& callee) {
+  const RemoteAddr object = callee.self ? class_attribute(callee.self, callee.name) : callee.object;
+  return object && objects_.type_name(object).value_or("") == "function" ? object : RemoteAddr();
 }
 
 std::string CodeValues::describe_except(const Value& type) {

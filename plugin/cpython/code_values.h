@@ -61,12 +61,15 @@ class CodeValues {
     bool writes = false;
   };
   Call call(const Value& callee, Written& written);
+  // The Python function that a call of it runs; of a method, the one in its class. NULL if it is none.
+  RemoteAddr function_of(const Value& callee);
 
  private:
   std::optional<bool> class_takes_interrupt(RemoteAddr type);
   std::optional<Call> call_event(const Value& callee, Written& written);
   Effect effect_of_method(const Value& callee, bool& writes);
   bool always_returns_true(RemoteAddr function);
+  RemoteAddr class_attribute(RemoteAddr object, const std::string& name);
 
   Reader& reader_;
   Objects objects_;

@@ -1,9 +1,11 @@
 #include "cpython/exception_handlers.h"
 
+#include <algorithm>
 #include <deque>
 #include <fmt/format.h>
 #include <set>
 #include <unordered_map>
+#include <utility>
 
 #include "cpython/code_values.h"
 
@@ -12,7 +14,8 @@ namespace hang::cpython {
 namespace {
 
 constexpr std::size_t kMaxSteps = 20'000;  // instructions followed, on all ways together
-constexpr std::size_t kMaxWays = 200;      // that wait to be followed
+constexpr std::size_t kMaxArguments = 256;
+constexpr std::size_t kMaxWays = 200;  // that wait to be followed
 
 // A frame of the thread, and its code as far as it was needed.
 struct FrameCode {
@@ -27,6 +30,18 @@ struct FrameCode {
   std::vector<RemoteAddr> constants;  // co_consts
 };
 
+// Functions that handlers call are followed, too, this deep. Their code is no frame's; its index is this one and up.
+constexpr std::size_t kMaxCalls = 4;
+constexpr std::size_t kFirstCallee = 1'000'000;
+
+// Where a function that is followed returns to.
+struct Return {
+  std::size_t frame = 0;
+  std::uint64_t unit = 0, next = 0;  // of the call, and of what comes after it
+  int handling = 0;
+  std::vector<Value> stack;
+};
+
 // One way through the code, from the handler on.
 struct Way {
   std::size_t frame = 0;
@@ -37,8 +52,10 @@ struct Way {
   std::uint64_t depth = 0;  // values under the block whose handler was entered last
   bool left_trace = false;  // the handler has set something that code called later may look at
   bool shared = false;      // ... also code that has none of this frame's variables
+  bool named = false;       // the next call has arguments by name (KW_NAMES)
   bool doubt = false;       // the handler has called what may do anything
   std::optional<facts::CaughtInterrupt> caught;
+  std::vector<Return> returns;  // of the functions that it is inside of
 };
 
 class Follower {
@@ -53,7 +70,12 @@ class Follower {
   bool parse(std::size_t frame);  // the rest
   CodeValues& values();
   void raise(Way way, std::uint64_t unit);
+  void begin_at(Way way, const ExceptionEntry& entry);
   void leave(Way way, const Value& value);
+  bool enter(Way& way, const Instruction& call, const Value& callee, std::vector<Value> arguments);
+  std::optional<std::size_t> callee_of(RemoteAddr function, std::size_t arguments);
+  std::optional<FrameCode> read_callee(RemoteAddr function, RemoteAddr object);
+  void take(Way& way, std::string by, std::uint64_t unit);
   void follow(Way way);
   void back(const Way& way);
   bool is_new(const Way& way);
@@ -77,14 +99,17 @@ class Follower {
   [[nodiscard]] int line(const Way& way, std::uint64_t unit) {
     return line_of(reader_, *code_of(way).code, static_cast<std::int64_t>(unit));
   }
-  [[nodiscard]] FrameCode& code_of(const Way& way) { return frames_[way.frame]; }
+  [[nodiscard]] FrameCode& code_of(const Way& way) {
+    return way.frame < kFirstCallee ? frames_[way.frame] : callees_[way.frame - kFirstCallee];
+  }
 
   Reader& reader_;
   Objects objects_;
   const facts::ThreadStateFacts& state_;
   RemoteAddr interpreter_;
   std::optional<CodeValues> values_;
-  std::deque<FrameCode> frames_;                                           // what refers to one stays good
+  std::deque<FrameCode> frames_, callees_;                                 // what refers to one stays good
+  std::unordered_map<std::uint64_t, std::size_t> called_;                  // code object -> index of a callee
   std::unordered_map<std::uint64_t, std::vector<ExceptionEntry>> tables_;  // by code object
   std::vector<Way> ways_;
   std::set<std::string> seen_;
@@ -93,6 +118,10 @@ class Follower {
   bool back_ = false, perhaps_ = false, out_ = false, lost_ = false;
   std::optional<facts::CaughtInterrupt> caught_;
 };
+
+std::string local_place(std::size_t frame, std::uint32_t index) {
+  return fmt::format("local {} {}", frame, index);
+}
 
 Value pop(Way& way) {
   if (way.stack.empty()) return {};
@@ -137,6 +166,7 @@ bool Follower::find(std::size_t frame) {
 }
 
 bool Follower::parse(std::size_t frame) {
+  if (frame >= kFirstCallee) return true;
   if (!find(frame)) return false;
   FrameCode& code = frames_[frame];
   if (!code.instructions.empty()) return code.here != nullptr;
@@ -155,6 +185,13 @@ bool Follower::parse(std::size_t frame) {
 
 // The interrupt is raised at a code unit of the way's frame, and goes on outwards until a handler covers it.
 void Follower::raise(Way way, std::uint64_t unit) {
+  for (; !way.returns.empty(); way.returns.pop_back()) {
+    if (const auto* entry = entry_at(*code_of(way).table, unit)) return begin_at(std::move(way), *entry);
+    const Return& to = way.returns.back();
+    way.frame = to.frame;
+    way.handling = to.handling;
+    unit = to.unit;
+  }
   for (bool first = true; way.frame < state_.frames.size(); ++way.frame, first = false) {
     if (!find(way.frame)) {
       lost_ = true;
@@ -166,18 +203,92 @@ void Follower::raise(Way way, std::uint64_t unit) {
     }
     const auto* entry = entry_at(*code_of(way).table, unit);
     if (entry == nullptr) continue;
-    way.unit = entry->handler;
-    way.depth = entry->depth;
-    way.stack.assign(1, Value());
-    way.stack.back().exception = true;
-    if (is_new(way)) ways_.push_back(std::move(way));
-    return;
+    return begin_at(std::move(way), *entry);
   }
   out_ = true;
 }
 
+void Follower::begin_at(Way way, const ExceptionEntry& entry) {
+  way.unit = entry.handler;
+  way.depth = entry.depth;
+  way.stack.assign(1, Value());
+  way.stack.back().exception = true;
+  if (is_new(way)) ways_.push_back(std::move(way));
+}
+
+std::optional<FrameCode> Follower::read_callee(RemoteAddr function, RemoteAddr object) {
+  FrameCode found;
+  auto code = read_code(reader_, object);
+  auto table = read_exception_table(reader_, object);
+  auto names = reader_.pointer("PyCodeObject", "co_names", object);
+  auto constants = reader_.pointer("PyCodeObject", "co_consts", object);
+  auto globals = reader_.pointer("PyFunctionObject", "func_globals", function);
+  if (!code || !table || !names || !constants || !globals) return std::nullopt;
+  auto instructions = read_instructions(reader_, values().opcodes(), **code);
+  if (!instructions || instructions->empty()) return std::nullopt;
+  found.code = *code;
+  found.code_object = object;
+  found.globals = *globals;
+  found.instructions = std::move(*instructions);
+  found.constants = objects_.items(*constants).value_or({});
+  for (const RemoteAddr name : objects_.items(*names).value_or({}))
+    found.names.push_back(objects_.str(name).value_or(""));
+  found.table = &tables_.emplace(object.raw(), std::move(*table)).first->second;
+  return found;
+}
+
+// The code of a Python function that takes just so many arguments by place, and runs when it is called.
+std::optional<std::size_t> Follower::callee_of(RemoteAddr function, std::size_t arguments) {
+  const auto object = reader_.pointer("PyFunctionObject", "func_code", function);
+  if (!object) return std::nullopt;
+  const auto count = reader_.number("PyCodeObject", "co_argcount", *object);
+  const auto flags = reader_.signed_number("PyCodeObject", "co_flags", *object);
+  const auto later = reader_.constant("CO_GENERATOR", 0) | reader_.constant("CO_COROUTINE", 0) |
+                     reader_.constant("CO_ASYNC_GENERATOR", 0);
+  if (!count || !flags || *count != arguments || (*flags & later) != 0) return std::nullopt;
+  if (const auto known = called_.find(object->raw()); known != called_.end()) return known->second;
+  auto found = read_callee(function, *object);
+  if (!found) return std::nullopt;
+  callees_.push_back(std::move(*found));
+  return called_[object->raw()] = kFirstCallee + callees_.size() - 1;
+}
+
+// The way goes on in the function that is called. False if that cannot be followed.
+bool Follower::enter(Way& way, const Instruction& call, const Value& callee, std::vector<Value> arguments) {
+  const RemoteAddr function = values().function_of(callee);
+  if (!function || way.returns.size() >= kMaxCalls) return false;
+  if (callee.self) arguments.insert(arguments.begin(), values().constant(callee.self));
+  const auto index = callee_of(function, arguments.size());
+  if (!index || way.frame == *index) return false;
+  for (const Return& to : way.returns)
+    if (to.frame == *index) return false;
+  way.returns.push_back({way.frame, call.unit, call.next, way.handling, std::move(way.stack)});
+  way.stack.clear();
+  way.frame = *index;
+  way.unit = 0;
+  const std::string locals = fmt::format("local {} ", *index);
+  std::erase_if(way.written, [&](const auto& one) { return one.first.starts_with(locals); });
+  for (std::uint32_t i = 0; i < arguments.size(); ++i) way.written[local_place(*index, i)] = std::move(arguments[i]);
+  return true;
+}
+
+void Follower::take(Way& way, std::string by, std::uint64_t unit) {
+  if (way.returns.empty()) way.caught = {way.frame, std::move(by), line(way, unit), false};
+}
+
 // The function returns to the frame that called it.
 void Follower::leave(Way way, const Value& value) {
+  if (!way.returns.empty()) {
+    Return to = std::move(way.returns.back());
+    way.returns.pop_back();
+    way.frame = to.frame;
+    way.unit = to.next;
+    way.handling = to.handling;
+    way.stack = std::move(to.stack);
+    way.stack.push_back(value);
+    if (is_new(way)) ways_.push_back(std::move(way));
+    return;
+  }
   const bool through_c = code_of(way).entry;
   if (++way.frame >= state_.frames.size()) {
     out_ = true;
@@ -214,6 +325,7 @@ void Follower::back(const Way& way) {
 bool Follower::is_new(const Way& way) {
   std::string key =
       fmt::format("{} {} {} {} {} {}", way.frame, way.unit, way.handling, way.left_trace, way.shared, way.doubt);
+  for (const Return& to : way.returns) key += fmt::format(" {}:{}", to.frame, to.unit);
   for (const auto& [place, value] : way.written)
     key += fmt::format(" {}={:x}/{}", place, value.object.raw(), value.truth ? (*value.truth ? "1" : "0") : "");
   return seen_.insert(std::move(key)).second;
@@ -238,7 +350,7 @@ bool Follower::in_handler(const Way& way) {
   const std::string& file = code_of(way).code->file;
   const bool library = file.starts_with("<frozen ") ||
                        (file.find("/python3") != std::string::npos && file.find("-packages/") == std::string::npos);
-  return way.handling > 0 && !library;
+  return way.handling > 0 && (!library || !way.returns.empty());
 }
 
 void Follower::leave_trace(Way& way, bool shared) {
@@ -250,10 +362,6 @@ void Follower::leave_trace(Way& way, bool shared) {
 void Follower::set(Way& way, std::string place, Value value, bool shared) {
   if (!value.exception) leave_trace(way, shared);
   way.written[std::move(place)] = std::move(value);
-}
-
-std::string local_place(std::size_t frame, std::uint32_t index) {
-  return fmt::format("local {} {}", frame, index);
 }
 
 Value load_local(CodeValues& values, const FrameCode& code, const Way& way, std::uint32_t index) {
@@ -351,8 +459,8 @@ Follower::Done Follower::compute(Way& way, const Instruction& at) {
     case Op::resume:
     case Op::not_taken:
     case Op::precall:
-    case Op::kw_names:
     case Op::to_bool: return Done::yes;
+    case Op::kw_names: way.named = true; return Done::yes;
     case Op::copy:
       way.stack.push_back(at.argument <= way.stack.size() && at.argument > 0 ? way.stack[way.stack.size() - at.argument]
                                                                              : Value());
@@ -397,7 +505,7 @@ void Follower::begin_handler(Way& way, const Instruction& at) {
   const Value exception = pop(way);
   way.stack.emplace_back();  // what was handled before
   way.stack.push_back(exception);
-  way.caught = {way.frame, "a bare except or a finally", line(way, at.next), false};
+  take(way, "a bare except or a finally", at.next);
 }
 
 // What the `with` statement around the way's place is on: its exit method, or the object, is on top of what stays on
@@ -420,7 +528,7 @@ Follower::Done Follower::handle(Way& way, const Instruction& at) {
       const Value type = pop(way);
       Value matches;
       matches.truth = values().takes_interrupt(type).value_or(false);  // most types that are not known are not this one
-      if (*matches.truth) way.caught = {way.frame, values().describe_except(type), line(way, at.unit), false};
+      if (*matches.truth) take(way, values().describe_except(type), at.unit);
       way.stack.push_back(std::move(matches));
       return Done::yes;
     }
@@ -428,8 +536,7 @@ Follower::Done Follower::handle(Way& way, const Instruction& at) {
       const RemoteAddr on = manager(way);
       Value takes;
       takes.truth = values().manager_takes_interrupt(on);
-      if (*takes.truth)
-        way.caught = {way.frame, "with " + objects_.qualified_type_name(on).value_or("?"), line(way, at.unit), false};
+      if (*takes.truth) take(way, "with " + objects_.qualified_type_name(on).value_or("?"), at.unit);
       way.stack.push_back(std::move(takes));
       return Done::yes;
     }
@@ -442,7 +549,8 @@ Follower::Done Follower::handle(Way& way, const Instruction& at) {
       return Done::ended;
     case Op::pop_top:
       // `except:` drops the exception, where its line is; before that stand the types of other clauses.
-      if (!way.stack.empty() && way.stack.back().exception && way.caught && way.caught->by.starts_with("a bare"))
+      if (!way.stack.empty() && way.stack.back().exception && way.returns.empty() && way.caught &&
+          way.caught->by.starts_with("a bare"))
         way.caught->line = line(way, at.unit);
       pop(way);
       return Done::yes;
@@ -497,19 +605,28 @@ Follower::Done Follower::go(Way& way, const Instruction& at) {
 Follower::Done Follower::call(Way& way, const Instruction& at) {
   if (at.op != Op::call && at.op != Op::call_kw && at.op != Op::call_function_ex) return Done::no;
   if (at.op == Op::call_function_ex) way.stack.clear();
-  if (at.op == Op::call_kw) pop(way);                  // the names
+  if (at.op == Op::call_kw) pop(way);  // the names
+  std::vector<Value> arguments(std::min<std::size_t>(at.argument, kMaxArguments));
   bool nones = at.op == Op::call && at.argument >= 2;  // the exit of a `with` block that has ended as it should
-  for (std::uint32_t i = 0; i < at.argument; ++i)
-    if (values().is_none(pop(way), false) != true) nones = false;
+  for (std::size_t i = at.argument; i > 0; --i) {
+    Value argument = pop(way);
+    nones = nones && values().is_none(argument, false) == true;
+    if (i <= arguments.size()) arguments[i - 1] = std::move(argument);
+  }
   const Value upper = pop(way), lower = pop(way);
-  auto done = values().call(upper.object || upper.self ? upper : lower, way.written);
+  const Value& callee = upper.object || upper.self ? upper : lower;
+  auto done = values().call(callee, way.written);
   if (done.effect == Effect::ends) {
     out_ = true;
     return Done::ended;
   }
   // Code that runs in every turn of the loop has returned before.
-  const bool special = in_handler(way) || way.left_trace;
-  if (done.effect == Effect::unknown && special && !nones) way.doubt = true;
+  const bool special = (in_handler(way) || way.left_trace) && !nones;
+  const bool named = std::exchange(way.named, false) || at.op != Op::call;
+  if (done.effect == Effect::unknown && special) {
+    if (!named && enter(way, at, callee, std::move(arguments))) return Done::yes;
+    way.doubt = true;
+  }
   if (done.writes) leave_trace(way, true);
   way.stack.push_back(std::move(done.value));
   return Done::yes;

@@ -144,8 +144,8 @@ std::optional<Finding> caught(const Case& c) {
   const std::string where = frame_label(handler_line(*process.current_state(main), *taken));
   auto finding = make_finding("S6", "interrupt-swallowed", Confidence::possible);
   finding.summary = fmt::format(
-      "The main thread waits without end: {}. A KeyboardInterrupt raised there is caught by {} in {}, and then it waits "
-      "there again: Ctrl-C never ends the program.",
+      "The main thread waits without end: {}. A KeyboardInterrupt raised there is caught by {} in {}, and then it "
+      "waits there again: Ctrl-C never ends the program.",
       doing(process, main), taken->by, where);
   finding.path = c.graph.path(main);
   auto blame = process.blame(main);

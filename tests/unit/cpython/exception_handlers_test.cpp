@@ -46,6 +46,7 @@ TEST_P(HandlerReader, TheWaitBeginsAnew) {
         Taken{"in_tuple", "except KeyboardInterrupt", "in_tuple"},
         Taken{"returned", "a bare except or a finally", "returned.<locals>.step"},
         Taken{"suppressed", "with contextlib.suppress", "suppressed"}, Taken{"eaten", "with __main__.Eats", "eaten"},
+        Taken{"noted", "except BaseException", "noted"},
         Taken{"attribute", "except KeyboardInterrupt", "Loop.pass_it"}}) {
     const auto found = caught(kind);
     ASSERT_TRUE(found.has_value()) << kind;
@@ -65,8 +66,8 @@ TEST_P(HandlerReader, WhatCountsIsNotFollowed) {
 }
 
 TEST_P(HandlerReader, TheInterruptGetsOut) {
-  for (const char* kind :
-       {"ends_by_flag", "breaks", "exits", "raises", "cleans_up", "other", "outermost", "asked", "kept"}) {
+  for (const char* kind : {"ends_by_flag", "ends_by_function", "ends_by_method", "breaks", "exits", "raises",
+                           "cleans_up", "other", "outermost", "asked", "kept"}) {
     EXPECT_FALSE(caught(kind).has_value()) << kind;
     EXPECT_FALSE(frames_.empty()) << kind;
   }

@@ -92,6 +92,49 @@ class Loop:
                 self.running = False
 
 
+    def stop(self):
+        print("stopping")
+        self.running = False
+
+    def end_by_method(self):
+        while self.running:
+            try:
+                wait()
+            except KeyboardInterrupt:
+                self.stop()
+
+
+def note(error):
+    if error is None:
+        return
+    log.warning("ignored %s", error)
+
+
+def noted():
+    while True:
+        try:
+            wait()
+        except BaseException as error:
+            note(error)
+
+
+def quit_now(status):
+    print("bye")
+    sys.exit(status)
+
+
+def ends_by_function():
+    while True:
+        try:
+            wait()
+        except KeyboardInterrupt:
+            quit_now(1)
+
+
+def ends_by_method():
+    Loop().end_by_method()
+
+
 def attribute():
     Loop().pass_it()
 
