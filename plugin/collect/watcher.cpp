@@ -7,7 +7,6 @@
 
 #include "collect/code_symbols.h"
 #include "kernel/kernel.h"
-#include "kernel/write_trap.h"
 
 namespace hang::collect {
 
@@ -128,8 +127,14 @@ milliseconds Watcher::how_long(std::uint64_t holder) const {
   return holder == snapshot_.python->main_tid ? kMainAlone : kUnasked;
 }
 
+std::optional<kernel::WriteTrap> Watcher::trap(std::uint64_t tid, const Result<RemoteAddr>& word) {
+  if (!word) return std::nullopt;
+  auto started = kernel::WriteTrap::start(tid, word->raw());
+  return started ? std::optional(std::move(*started)) : std::nullopt;
+}
+
 // A holder of the main interpreter's GIL that was never seen to move: one endless call, or many short ones, or a loop
-// of one instruction.
+// of one instruction, or a call that lets the GIL go between its steps (Py_BEGIN_ALLOW_THREADS).
 void Watcher::look_closely() {
   const auto found = main_gil_is_kept() ? states_.find(gils_.front().last.last_holder) : states_.end();
   const auto* holder = found == states_.end() ? nullptr : snapshot_.thread_state(found->first);
@@ -137,15 +142,17 @@ void Watcher::look_closely() {
   auto& seen = found->second.seen;
   // The trap misses no instruction; where there is none, many reads miss few.
   constexpr milliseconds kStep{5};
-  std::optional<kernel::WriteTrap> trap;
-  if (auto word = python_.instruction_word(holder->address))
-    if (auto started = kernel::WriteTrap::start(holder->tid, word->raw())) trap.emplace(std::move(*started));
+  const auto instruction = trap(holder->tid, python_.instruction_word(holder->address));
+  const auto locked = trap(holder->tid, python_.locked_word(snapshot_.python->gils.front()));
+  auto& gil = gils_.front().seen;
   const auto end = Clock::now() + how_long(holder->tid);
-  while (seen.changes == 0 && main_gil_is_kept() && Clock::now() < end) {
-    if (trap) std::this_thread::sleep_for(kStep);
-    const bool moved = trap ? trap->sprung() : python_.instruction_moves(holder->address, kStep).value_or(true);
+  while (seen.changes == 0 && !gil.let_go && main_gil_is_kept() && Clock::now() < end) {
+    if (instruction) std::this_thread::sleep_for(kStep);
+    const bool moved =
+        instruction ? instruction->sprung() : python_.instruction_moves(holder->address, kStep).value_or(true);
     sample();
     if (moved) ++seen.changes;
+    gil.let_go = locked && locked->sprung();
   }
 }
 

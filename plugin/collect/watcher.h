@@ -4,11 +4,13 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "cpython/python.h"
 #include "facts/facts.h"
 #include "kernel/ip_sampler.h"
+#include "kernel/write_trap.h"
 
 namespace hang::collect {
 
@@ -42,6 +44,8 @@ class Watcher {
   void sample_states();
   void sample_gils();
   [[nodiscard]] bool looks_stuck() const;
+  // Nothing where the word is not known or the kernel sets no such trap.
+  static std::optional<kernel::WriteTrap> trap(std::uint64_t tid, const Result<RemoteAddr>& word);
   void look_closely();
   [[nodiscard]] bool main_gil_is_kept() const;
   [[nodiscard]] bool somebody_asks() const;

@@ -67,6 +67,8 @@ class Python {
   // Where the eval loop writes which instruction the innermost frame stands at: at each one (3.14+: at least at those
   // that can call C code or look at the eval breaker), so that within one call into C there is no such write.
   Result<RemoteAddr> instruction_word(std::uint64_t tstate);
+  // Where CPython notes that the GIL is taken.
+  Result<RemoteAddr> locked_word(const facts::GilFacts& gil);
   // Reads the innermost frame's instruction as fast as it can, for `most` or until it moves. A thread that makes one
   // short C call after the other stands at the call nearly always; this sees the moments between.
   Result<bool> instruction_moves(std::uint64_t tstate, std::chrono::microseconds most);

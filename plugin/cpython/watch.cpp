@@ -84,6 +84,10 @@ Result<RemoteAddr> Python::instruction_word(std::uint64_t tstate) {
   return reader_->address(kFrame, reader_->has(kFrame, "instr_ptr") ? "instr_ptr" : "prev_instr", *frame);
 }
 
+Result<RemoteAddr> Python::locked_word(const facts::GilFacts& gil) {
+  return reader_->address("_gil_runtime_state", "locked", RemoteAddr(gil.address));
+}
+
 Result<bool> Python::instruction_moves(std::uint64_t tstate, std::chrono::microseconds most) {
   auto at = instruction_word(tstate);
   if (!at) return at.error();

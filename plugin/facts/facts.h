@@ -615,6 +615,7 @@ struct GilWatch {
   int reads = 0, locked_reads = 0;
   int holder_changes = 0;
   std::uint64_t switches = 0;  // switch_number after minus before
+  bool let_go = false;         // its holder wrote to `locked`: it gave it up and took it again with nobody asking
 };
 
 struct Watch {

@@ -99,7 +99,7 @@ HANG_JSON(NativeSample, symbol, module, count)
 HANG_JSON(ThreadWatch, tid, cpu_ns, voluntary_switches, involuntary_switches, reads, running_reads, wait_changed,
           samples, native)
 HANG_JSON(StateWatch, tstate, reads, changes)
-HANG_JSON(GilWatch, gil, reads, locked_reads, holder_changes, switches)
+HANG_JSON(GilWatch, gil, reads, locked_reads, holder_changes, switches, let_go)
 HANG_JSON(Watch, ms, skipped, at_rest, threads, states, gils)
 HANG_JSON(Snapshot, schema_version, taken_at, target, threads, native_locks, kernel, python, watch, readings, gaps)
 #undef HANG_JSON

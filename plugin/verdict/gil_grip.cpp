@@ -136,6 +136,12 @@ void judge_watch(const Process& process, GilGrip& grip, const facts::GilWatch& w
                                        duration(facts.watch.ms), watch.locked_reads, watch.reads, watch.switches));
     return;
   }
+  // Who cannot hear that somebody asks takes it back before the others wake.
+  if (watch.let_go && !grip.deaf) {
+    grip.grip = Grip::passing;
+    grip.because.emplace_back("its holder gave it up and took it again");
+    return;
+  }
   const auto* cpu = facts.thread_watch(grip.holder->tid);
   // It computes: it had its share of a CPU, or on a crowded machine wanted one all the time and never slept.
   const bool busy = cpu != nullptr && cpu->cpu_ns > 0 &&

@@ -167,6 +167,33 @@ TEST(G1, NotWhenTheOwnerDoesNotWaitForTheGil) {
   EXPECT_EQ(classify(patient).finding.id, "G3") << "a native call that keeps the GIL";
 }
 
+// A call that lets the GIL go between its steps takes it back at once as long as nobody asks.
+TEST(G3, NotWhenTheHolderLetsItGoInBetween) {
+  Patient patient;
+  patient.python_thread(101, "worker").hog(101, 0);
+  sleeps(patient, 101);
+  patient.thread(101).state = 'S';
+  patient.watched(700);
+  EXPECT_EQ(classify(patient).finding.id, "G3");
+  patient.facts().watch.gils.front().let_go = true;
+  const auto verdict = classify(patient);
+  EXPECT_NE(verdict.finding.id, "G3");
+  EXPECT_EQ(verdict.ctrl_c.answer, Answer::yes);
+}
+
+TEST(N2, AnotherThreadThatComputesWithoutTheGil) {
+  Patient patient;
+  patient.python_thread(101, "worker");
+  patient.thread(100).wait = endless_futex(0x910000);
+  auto& wait = patient.thread(101).wait;
+  wait = {};
+  wait.kind = facts::WaitKind::none;
+  patient.watched(100);
+  EXPECT_EQ(classify(patient).finding.id, "N2");
+  patient.facts().watch.threads.back().cpu_ns = 0;
+  EXPECT_NE(classify(patient).finding.id, "N2");
+}
+
 TEST(G1, TheLockMayBeTheEndOfAThread) {
   auto patient = deadlocked(100);
   patient.facts().native_locks[0].kind = facts::kEndOfThread;

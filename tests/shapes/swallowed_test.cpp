@@ -127,6 +127,12 @@ TEST(S6, AFinalizerDropsTheInterrupt) {
   EXPECT_EQ(verdict.finding.blame[0].frame, "Cache.__del__, cache.py:20");
   EXPECT_EQ(verdict.ctrl_c.answer, Answer::no);
   EXPECT_EQ(verdict.ctrl_c.step, 7);
+  auto slow = patient;
+  sleeps(slow, 100, 30'000);
+  EXPECT_EQ(classify(slow).finding.id, "N3") << "it ends by itself";
+  auto ending = patient;
+  ending.facts().python->finalizing = true;
+  EXPECT_NE(classify(ending).finding.id, "S6") << "SIGINT has the kernel's default action by then";
   // Called by the program itself it is a function like any other.
   patient.state(100).frames.front().entry = false;
   verdict = classify(patient);

@@ -100,13 +100,16 @@ std::optional<Finding> in_finalizer(const Case& c) {
   const auto* thread = process.main_thread();
   const auto frame = state == nullptr ? std::nullopt : finalizer_frame(*state);
   const auto* interpreter = process.main_interpreter();
+  constexpr double kSlowMs = 60'000;  // one that sleeps no longer is slow, and the program goes on by itself
+  // Once CPython is being finalized, SIGINT has the kernel's default action again.
+  if (process.python().finalizing == true) return std::nullopt;
   if (!frame || thread == nullptr || interpreter == nullptr || state->interpreter != interpreter->id)
     return std::nullopt;
   const auto kind = thread->wait.kind;
   const auto& waiting = c.graph.waiting(main);
   // In a futex it may wait for a lock that the interrupted code holds (K2): that is another bug.
   if (kind == facts::WaitKind::none || kind == facts::WaitKind::unknown || kind == facts::WaitKind::futex ||
-      wakes_soon(waiting))
+      (waiting.waker == Waker::timer && waiting.wakes_in_ms && *waiting.wakes_in_ms <= kSlowMs))
     return std::nullopt;
   const auto& finalizer = state->frames[*frame];
   auto finding = make_finding("S6", "interrupt-swallowed", confidence_of_sleep(process, main));

@@ -1,4 +1,5 @@
 // N2 slow-not-stuck: something that the main thread depends on was seen to move.
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "verdict/shapes/shape.h"
@@ -16,6 +17,23 @@ std::string movement(const Case& c, std::uint64_t tid) {
                          moved->changes, moved->reads);
   }
   return {};
+}
+
+// Native code that has let go of the GIL shows only by its CPU time.
+std::string computes(const Case& c, std::uint64_t tid) {
+  constexpr double kShare = 0.2;
+  const auto& snapshot = c.process.facts();
+  const auto* cpu = snapshot.thread_watch(tid);
+  if (cpu == nullptr || static_cast<double>(cpu->cpu_ns) / 1e6 <= kShare * snapshot.watch.ms) return {};
+  return fmt::format("{} computes outside of Python, {:.0f} ms CPU in {}", c.process.thread_label(tid),
+                     static_cast<double>(cpu->cpu_ns) / 1e6, duration(snapshot.watch.ms));
+}
+
+bool may_hold_a_gil(const Case& c, std::uint64_t tid) {
+  const auto& grips = c.graph.grips();
+  return std::any_of(grips.begin(), grips.end(), [&](const auto& grip) {
+    return grip.grip == Grip::unknown || (grip.holder != nullptr && grip.holder->tid == tid);
+  });
 }
 
 }  // namespace
@@ -41,6 +59,7 @@ std::optional<Finding> slow_not_stuck(const Case& c) {
     for (auto tid : c.graph.alive_besides(main)) {
       if (!moved.empty()) break;
       moved = movement(c, tid);
+      if (moved.empty() && !may_hold_a_gil(c, tid)) moved = computes(c, tid);
       mover = tid;
     }
   }
@@ -50,11 +69,7 @@ std::optional<Finding> slow_not_stuck(const Case& c) {
   if (moved.empty() && runs && holds && cpu != nullptr && c.graph.grips()[gil].in_bytecode > 0)
     moved = fmt::format("{} runs bytecode: it was seen doing so in {} of {} samples", process.thread_label(main),
                         c.graph.grips()[gil].in_bytecode, cpu->samples);
-  // Native code that has let go of the GIL shows only by its CPU time.
-  if (moved.empty() && runs && !holds && cpu != nullptr &&
-      static_cast<double>(cpu->cpu_ns) / 1e6 > 0.2 * snapshot.watch.ms)
-    moved = fmt::format("{} computes outside of Python, {:.0f} ms CPU in {}", process.thread_label(main),
-                        static_cast<double>(cpu->cpu_ns) / 1e6, duration(snapshot.watch.ms));
+  if (moved.empty() && runs && !holds) moved = computes(c, main);
   if (moved.empty()) return std::nullopt;
   auto finding = make_finding("N2", "slow-not-stuck", Confidence::likely);
   finding.summary = fmt::format("Not stuck: {}. It is busy or slow; a hang would not move.", moved);
