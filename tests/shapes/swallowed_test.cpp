@@ -128,7 +128,7 @@ TEST(S6, AFinalizerDropsTheInterrupt) {
   EXPECT_EQ(verdict.ctrl_c.answer, Answer::no);
   EXPECT_EQ(verdict.ctrl_c.step, 7);
   auto slow = patient;
-  sleeps(slow, 100, 30'000);
+  sleeps(slow, 100, 5'000);
   EXPECT_EQ(classify(slow).finding.id, "N3") << "it ends by itself";
   auto ending = patient;
   ending.facts().python->finalizing = true;
@@ -253,7 +253,9 @@ TEST(S7, NotSeenHeldItIsLikelyOnlyWhenNobodyElseCanAct) {
   EXPECT_EQ(classify(patient).finding.confidence, Confidence::likely);
   patient.python_thread(101, "worker");
   sleeps(patient, 101, 5000);
-  EXPECT_NE(classify(patient).finding.id, "S7");
+  EXPECT_EQ(classify(patient).finding.id, "") << "it may give the lock back, or have nothing to do with it";
+  patient.state(101).only_sleeps = true;
+  EXPECT_EQ(classify(patient).finding.id, "S7");
 }
 
 TEST(S7, NotOutsideOfAHandler) {

@@ -1,5 +1,6 @@
 // S7 handler-reentrancy-lock: a Python signal handler, which runs on the main thread between two bytecodes, takes a
 // lock that the code it interrupted already holds.
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "verdict/shapes/shape.h"
@@ -40,7 +41,12 @@ std::optional<Finding> handler_reentrancy_lock(const Case& c) {
   const auto holder = interrupted_holder(lock, *state, *handler);
   const auto user = interrupted_user(lock, *handler);
   // Not seen to be held by the interrupted code, it may be held by another thread: one that was seen to, or can act.
-  const bool alone = c.graph.alive_besides(main).empty() && (lock == nullptr || lock->held_by.empty());
+  const auto others = c.graph.alive_besides(main);
+  const bool idle = std::all_of(others.begin(), others.end(), [&](auto tid) {
+    const auto* other = process.current_state(tid);
+    return other != nullptr && other->only_sleeps == true;  // nothing in its code could release a lock
+  });
+  const bool alone = idle && (lock == nullptr || lock->held_by.empty());
   if (!holder && !(user && alone)) return std::nullopt;
   const auto& frame = state->frames[*handler];
   const auto& interrupted = state->frames[holder ? *holder : *user];

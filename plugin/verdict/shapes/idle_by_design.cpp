@@ -82,6 +82,16 @@ bool date_decides(const Case& c, std::uint64_t main) {
          (c.ctrl_c.answer == Answer::no || c.process.python().signals.is_tripped == true);
 }
 
+// The main thread is in a handler of a signal, on a lock that the interrupted code has a name for: that may hold it (S7),
+// whatever other threads do meanwhile.
+bool waits_in_handler(const Process& process, std::uint64_t main) {
+  const auto* state = process.current_state(main);
+  const auto* lock = process.lock_of(main);
+  const auto handler = state == nullptr ? std::nullopt : handler_frame(*state);
+  return handler && lock != nullptr &&
+         std::any_of(lock->named_by.begin(), lock->named_by.end(), [&](auto frame) { return frame > *handler; });
+}
+
 // A wait that leads to another process which was seen to go on: it runs, has a timer, or waits for what can come.
 std::optional<Proof> process_proof(const Case& c, std::uint64_t tid) {
   const auto* actor = c.chain.thread(c.process.facts().target.pid, tid);
@@ -122,7 +132,8 @@ std::optional<Finding> idle_by_design(const Case& c) {
     waits = joined;
   }
   // A main thread on a lock (join, Event.wait) waits for its other threads: it is as idle as they are.
-  if (!proof && !joins_loop && c.graph.waiting(main).waker == Waker::none && process.loop_of(main) == nullptr) {
+  const bool on_lock = c.graph.waiting(main).waker == Waker::none && process.loop_of(main) == nullptr;
+  if (!proof && !joins_loop && on_lock && !waits_in_handler(process, main)) {
     auto others = c.graph.alive_besides(main);
     for (auto tid : process.python_tids())
       if (tid != main && c.graph.waiting(tid).waker == Waker::signal) others.push_back(tid);

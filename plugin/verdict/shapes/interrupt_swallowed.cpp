@@ -100,7 +100,7 @@ std::optional<Finding> in_finalizer(const Case& c) {
   const auto* thread = process.main_thread();
   const auto frame = state == nullptr ? std::nullopt : finalizer_frame(*state);
   const auto* interpreter = process.main_interpreter();
-  constexpr double kSlowMs = 60'000;  // one that sleeps no longer is slow, and the program goes on by itself
+  constexpr double kSlowMs = 10'000;  // one that sleeps no longer is slow, and the program goes on by itself
   // Once CPython is being finalized, SIGINT has the kernel's default action again.
   if (process.python().finalizing == true) return std::nullopt;
   if (!frame || thread == nullptr || interpreter == nullptr || state->interpreter != interpreter->id)
