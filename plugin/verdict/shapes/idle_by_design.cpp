@@ -82,8 +82,8 @@ bool date_decides(const Case& c, std::uint64_t main) {
          (c.ctrl_c.answer == Answer::no || c.process.python().signals.is_tripped == true);
 }
 
-// The main thread is in a handler of a signal, on a lock that the interrupted code has a name for: that may hold it (S7),
-// whatever other threads do meanwhile.
+// The main thread is in a handler of a signal, on a lock that the interrupted code has a name for: that may hold it
+// (S7), whatever other threads do meanwhile.
 bool waits_in_handler(const Process& process, std::uint64_t main) {
   const auto* state = process.current_state(main);
   const auto* lock = process.lock_of(main);
