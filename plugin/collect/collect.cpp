@@ -105,6 +105,12 @@ bool is_holder(const Snapshot& snapshot, std::uint64_t tid) {
   });
 }
 
+// Running, or in a futex call that wakes others, as when a mutex is given back.
+bool is_awake(const ThreadFacts& thread) {
+  const auto kind = thread.wait.kind;
+  return kind == WaitKind::none || (kind == WaitKind::other && thread.wait.name == "futex");
+}
+
 // A thread that waits for the GIL wakes every 5 ms to ask for it, and on a loaded machine then waits for a CPU. Seen at
 // such a moment it "runs" without the GIL, which Python code cannot; look again until it is where it lives. What has
 // the GIL may run; but it may wait for the GIL as another thread state (G2), so it gets a short second look.
@@ -113,9 +119,9 @@ void settle_waiters(Snapshot& snapshot) {
   for (auto& thread : snapshot.threads) {
     const bool python = std::any_of(snapshot.python->thread_states.begin(), snapshot.python->thread_states.end(),
                                     [&](const auto& s) { return s.tid == thread.tid; });
-    if (!python || thread.wait.kind != WaitKind::none) continue;
+    if (!python || !is_awake(thread)) continue;
     const auto last = is_holder(snapshot, thread.tid) ? kLastLookAtHolder : kLastLook;
-    for (auto pause = kFirstLook; pause < last && thread.wait.kind == WaitKind::none; pause *= 2) {
+    for (auto pause = kFirstLook; pause < last && is_awake(thread); pause *= 2) {
       std::this_thread::sleep_for(pause);
       auto again = kernel::read_thread(snapshot.target.pid, thread.tid);
       if (!again) break;

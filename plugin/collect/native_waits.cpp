@@ -92,6 +92,15 @@ bool takes_gil(const NativeFrame& frame) {
   return std::find(kTakers.begin(), kTakers.end(), frame.symbol) != kTakers.end();
 }
 
+// Of CPython's own code only take_gil() waits in that function of the C library (COND_TIMED_WAIT, Python/ceval_gil.c).
+// A build with tail calls has nothing else on the stack that has a name.
+bool waits_for_a_gil(const std::vector<NativeFrame>& frames, const std::string& cpython) {
+  constexpr std::size_t kInnermost = 4;
+  for (std::size_t i = 0; i + 1 < std::min(frames.size(), kInnermost); ++i)
+    if (frames[i].symbol.starts_with("pthread_cond_timedwait") && frames[i + 1].module == cpython) return true;
+  return false;
+}
+
 // The GIL that a thread would take: that of its interpreters, if they have but one and another thread has that.
 std::optional<int> only_gil(const Snapshot& snapshot, std::uint64_t tid) {
   std::set<int> gils;
@@ -108,11 +117,20 @@ std::optional<int> only_gil(const Snapshot& snapshot, std::uint64_t tid) {
 void find_awake_waiters(Target& target, Snapshot& snapshot) {
   for (const auto& lock : snapshot.native_locks)
     for (auto& thread : snapshot.threads) {
-      if (lock.owner != thread.tid || thread.wait.kind != WaitKind::none) continue;
+      const bool wakes = thread.wait.kind == WaitKind::other && thread.wait.name == "futex";
+      if (lock.owner != thread.tid || (thread.wait.kind != WaitKind::none && !wakes)) continue;
       const auto gil = only_gil(snapshot, thread.tid);
       if (!gil) continue;
+      // It gives back the mutex of the GIL's words, as take_gil() does around each of its waits.
+      if (wakes && !thread.wait.args.empty() && snapshot.gil_of_futex(thread.wait.args[0]) == gil) {
+        thread.takes_gil = gil;
+        continue;
+      }
       if (thread.native_frames.empty()) read_stack(target, thread);
-      if (std::any_of(thread.native_frames.begin(), thread.native_frames.end(), takes_gil)) thread.takes_gil = gil;
+      const auto& frames = thread.native_frames;
+      if (std::any_of(frames.begin(), frames.end(), takes_gil) ||
+          waits_for_a_gil(frames, module_name(snapshot.python->library)))
+        thread.takes_gil = gil;
     }
 }
 

@@ -14,8 +14,9 @@ namespace {
 constexpr double kCertainMs = 400, kLikelyMs = 40;
 constexpr double kBusyShare = 0.3;  // of one CPU: the holder computes (less on a loaded machine)
 
-bool is_blocking(WaitKind kind) {
-  return kind != WaitKind::none && kind != WaitKind::unknown;
+bool is_blocking(const facts::Wait& wait) {
+  const bool wakes_others = wait.kind == WaitKind::other && wait.name == "futex";
+  return wait.kind != WaitKind::none && wait.kind != WaitKind::unknown && !wakes_others;
 }
 
 // _PyEval_EvalFrameDefault; 3.14+ may have a function for each opcode (_TAIL_CALL_CALL, Python/ceval_macros.h).
@@ -56,7 +57,7 @@ void describe_holder(const Process& process, GilGrip& grip) {
   const auto& facts = process.facts();
   const auto* thread = process.thread(grip.holder->tid);
   if (thread == nullptr) return;
-  grip.blocked = is_blocking(thread->wait.kind) && thread->state != 'R';
+  grip.blocked = is_blocking(thread->wait) && thread->state != 'R';
   grip.on_native_lock = grip.blocked && thread->wait.kind == WaitKind::futex;
   if (grip.blocked)
     grip.because.push_back(fmt::format("the holder sleeps in {} with the GIL in hand", thread->wait.name));

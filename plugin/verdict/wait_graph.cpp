@@ -237,7 +237,7 @@ WaitsFor WaitGraph::resolve_futex(std::uint64_t tid, const Wait& wait) const {
 
 // How it is known that the thread waits for that GIL.
 std::string WaitGraph::gil_evidence(const facts::ThreadFacts& thread, int index) const {
-  if (thread.takes_gil || !thread.wait.futex) return "its native stack takes the GIL";
+  if (thread.takes_gil || !thread.wait.futex) return "it is in take_gil(), by its native stack or its futex call";
   const auto& gil = process_->python().gils[index];
   const RemoteAddr word(*thread.wait.futex);
   return fmt::format("futex {} inside gil->{}", word.hex(),

@@ -162,6 +162,7 @@ Result<std::unique_ptr<RunningLab>> RunningLab::start(const Lab& lab, const CPyt
   };
   running->pid_ = number("pid", static_cast<int>((*process)->pid()));
   running->blamed_tid_ = number("blame", running->pid_);
+  running->other_tid_ = number("other", running->pid_);
   if (const int fd = number("fd", -1); fd >= 0) running->fd_ = fd;
   running->process_ = std::move(*process);
   if (auto settled = running->settle(lab.settle); !settled) return settled.error();
@@ -174,7 +175,7 @@ Result<std::unique_ptr<RunningLab>> RunningLab::start(const Lab& lab, const CPyt
 
 Result<void> RunningLab::settle(const std::map<std::string, std::string>& wanted) {
   for (const auto& [who, state] : wanted) {
-    Settling thread(pid_, who == "main" ? pid_ : blamed_tid_, state);
+    Settling thread(pid_, who == "main" ? pid_ : who == "other" ? other_tid_ : blamed_tid_, state);
     if (!await([&] { return thread.settled(); }, kDeadline))
       return Error{ErrorKind::io, "thread \"" + who + "\" of the lab never came to rest in " + state};
   }

@@ -73,7 +73,7 @@ class RunningLab {
   Result<void> settle(const std::map<std::string, std::string>& wanted);
 
   std::unique_ptr<PythonProcess> process_;
-  pid_t pid_ = 0, blamed_tid_ = 0;
+  pid_t pid_ = 0, blamed_tid_ = 0, other_tid_ = 0;
   std::optional<int> fd_;
 };
 

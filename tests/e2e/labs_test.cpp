@@ -539,6 +539,12 @@ TEST_P(KernelCore, SaysTheSame) {
   Expectation expected = expectation();
   // Where a thread that runs is when it is killed is luck: it may be in what does not tell whether it gives the GIL up.
   if (lab().settle.count("blame") > 0 && lab().settle.at("blame") == "cpu") expected.ids.emplace_back("");
+  // And who waits for the GIL wakes every 5 ms: of that instant only the native stack tells, if it has names.
+  if (std::count(expected.ids.begin(), expected.ids.end(), "G1") != 0) {
+    expected.ids.emplace_back("");
+    expected.ctrl_c.emplace_back("unknown");
+    expected.step.reset();
+  }
   expect_verdict_of(core, expected);
 }
 

@@ -26,6 +26,6 @@ def worker():
 owner = threading.Thread(target=worker, name="owner", daemon=True)
 owner.start()
 labkit.await_syscall(owner.native_id, labkit.READ)
-labkit.ready(blame=os.getpid())
+labkit.ready(blame=os.getpid(), other=owner.native_id)
 keeps.write(writer, b"!", 1)  # from here on somebody else wants the GIL
 keeps.pthread_mutex_lock(mutex)  # BLAME

@@ -33,6 +33,6 @@ labkit.await_syscall(owners[0].native_id, labkit.READ)
 owners[1].start()
 locked.wait()
 labkit.await_futex(owners[1].native_id, second)
-labkit.ready(blame=os.getpid())
+labkit.ready(blame=os.getpid(), other=owners[0].native_id)
 keeps.write(writer, b"!", 1)  # from here on somebody else wants the GIL
 keeps.pthread_mutex_lock(first)  # BLAME

@@ -21,7 +21,8 @@ FUTEX = {202}
 
 
 def ready(**facts):
-    """Says that the state claimed is here. `blame` is the thread that the verdict must blame, `fd` the descriptor it
+    """Says that the state claimed is here, or will be as soon as its threads sleep (labs.json, "settle"). `blame` is the
+    thread that the verdict must blame, `other` one more that must come to rest, `fd` the descriptor it
     must name, `pid` the process to look at when that is not the one started."""
     words = "".join(f" {name}={value}" for name, value in facts.items())
     os.write(1, f"READY{words}\n".encode())

@@ -30,8 +30,9 @@ std::optional<Finding> guest_loop_double_idle(const Case& c) {
         host->ready.value_or(1) != 0)
       continue;
     const auto task = task_label(guest);
-    auto finding = make_finding("L10", "guest-loop-double-idle",
-                                inner->strangers.empty() ? Confidence::certain : Confidence::likely);
+    auto finding = make_finding(
+        "L10", "guest-loop-double-idle",
+        inner->strangers.empty() && process.facts().kernel.fds_known ? Confidence::certain : Confidence::likely);
     finding.seed_class = 2;
     finding.summary = fmt::format(
         "trio runs as a guest of the {} loop of {}, and {} waits for its events: two selectors asleep, as is normal. "

@@ -107,6 +107,13 @@ std::optional<Finding> in_live_loop(const Case& c) {
   return finding;
 }
 
+// trio runs in it as a guest: what the host waits for is the guest's affair (L10).
+bool has_guest(const Process& process, const facts::LoopFacts& loop) {
+  const auto& loops = process.python().loops;
+  return loop.object != 0 &&
+         std::any_of(loops.begin(), loops.end(), [&](const auto& guest) { return guest.host == loop.object; });
+}
+
 }  // namespace
 
 std::optional<Finding> orphaned_channel_park(const Case& c) {
@@ -117,7 +124,7 @@ std::optional<Finding> orphaned_channel_park(const Case& c) {
   for (bool main_first : {true, false}) {
     for (const auto& loop : process.python().loops) {
       const bool is_main = loop.tid == process.main_tid();
-      if (is_main != main_first || (!is_main && !main_stuck)) continue;
+      if (is_main != main_first || (!is_main && !main_stuck) || has_guest(process, loop)) continue;
       auto wait = loop_wait(process, c.graph, loop);
       if (wait && nothing_can_wake(*wait)) return found(c, *wait);
     }

@@ -94,8 +94,10 @@ const GilGrip* blocked_grip(const Case& c) {
 
 bool lock_is_owned_elsewhere(const Case& c, const GilGrip& grip) {
   const auto* lock = c.process.native_lock_of(grip.holder->tid);
-  return lock != nullptr && lock->owner && lock->recorded && c.process.thread(*lock->owner) != nullptr &&
-         c.graph.deadlock_of(grip.holder->tid).empty();
+  if (lock == nullptr || !lock->owner || !lock->recorded || c.process.thread(*lock->owner) == nullptr) return false;
+  // One instant does not tell whether an owner that is awake will give the lock back, or waits for the GIL the next.
+  if (c.process.facts().watch.ms <= 0 && c.graph.waiting(*lock->owner).waker == Waker::running) return false;
+  return c.graph.deadlock_of(grip.holder->tid).empty();
 }
 
 Confidence confidence_of_sleep(const Process& process, std::uint64_t tid) {
