@@ -6,6 +6,8 @@ import labkit
 
 pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="crawl")
 both = threading.Barrier(2)
+workers = {}
+submitted = threading.Barrier(2)
 
 
 def leaf(n):
@@ -13,9 +15,11 @@ def leaf(n):
 
 
 def crawl(n):
+    workers[n] = threading.get_native_id()
     both.wait()
     inner = pool.submit(leaf, n)
-    labkit.ready(blame=threading.get_native_id()) if n == 0 else None
+    submitted.wait()
+    labkit.ready(blame=workers[0], other=workers[1]) if n == 0 else None
     return inner.result()  # BLAME
 
 
